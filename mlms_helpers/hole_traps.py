@@ -1,0 +1,180 @@
+"""How deep a hole trap is each N atom?  From the structure alone, in two steps that follow the physics.
+
+1. The electrostatic potential at every anion site is learned.  Each cell has 32 anions, so there are
+   many more examples of it than of N levels, and O sites teach what N sites need.
+2. The level of an N atom follows its potential along a straight line; the host's valence-band edge
+   follows from the potentials of the O sites (the edge is made by the O atoms that feel the highest
+   ones).  The depth of the trap is the difference.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mlms_helpers import descriptors, levels, models, training
+
+SPECIES = ("Li", "N", "O", "P")
+
+
+def site_features(structures):
+    """Descriptors of every O and N site: the physics that fixes its potential.
+
+    structures: list of `ase.Atoms` of Li, N, O, P, neutral with nominal charges, periodic.
+
+    Returns (x, sites): float64 [n_sites, n_features] and a DataFrame with one row a site: structure
+    and atom (0-based), symbol.  Columns of x as in `feature_names`: the Madelung energy of an electron
+    (eV, from its mean over the cell's O sites), crystal field (6), symmetry functions, is it N.
+    Raises ValueError for other species, a charged cell or one without O.
+    """
+    for number, atoms in enumerate(structures):
+        other = sorted(set(atoms.symbols) - set(SPECIES))
+        if other:
+            raise ValueError(f"structure {number} holds {', '.join(other)}; the model has only seen Li, P, O and N")
+        if "O" not in atoms.symbols:
+            raise ValueError(f"structure {number} holds no O: levels are measured from the O sites")
+    sites = pd.DataFrame([(n, k, s) for n, atoms in enumerate(structures) for k, s in enumerate(atoms.symbols)],
+                         columns=["structure", "atom", "symbol"])
+    madelung = from_oxygen(-descriptors.madelung_potential(structures), sites)
+    x = np.column_stack([madelung, descriptors.crystal_field(structures),
+                         descriptors.symmetry_functions(structures, species=SPECIES), sites.symbol == "N"])
+    anions = sites.symbol.isin(("O", "N")).to_numpy()
+    return x[anions].astype(float), sites[anions].reset_index(drop=True)
+
+
+def feature_names():
+    """Names of the columns of `site_features`, with units."""
+    centres = (1.4, 1.6, 1.8, 2.1, 2.5, 3.0, 3.6, 4.4, 5.2)
+    return ["Madelung energy (eV)", "field gradient, lowest (V/A^2)", "field gradient, middle (V/A^2)",
+            "field gradient, highest (V/A^2)", "field (V/A)", "field along the bond (V/A)", "nearest cation (A)",
+            *(f"{s} around {c} A" for s in SPECIES for c in centres), "is N"]
+
+
+def from_oxygen(values, sites):
+    """Energies of sites measured from the mean over the O sites of their own structure.
+
+    values: [n_sites], eV.   sites: DataFrame with columns structure and symbol.   Returns [n_sites], eV.
+    """
+    values = pd.Series(np.asarray(values, float))
+    mean = values[(sites.symbol == "O").to_numpy()].groupby(sites.structure.to_numpy()[(sites.symbol == "O").to_numpy()]).mean()
+    return (values - mean.reindex(sites.structure).to_numpy()).to_numpy()
+
+
+class HoleTraps(NamedTuple):
+    """A trained model; make it with `train`, use it with `predict`."""
+    committee: list             # of keras.Model, [n, n_features] -> [n, 1]: site potential, eV
+    level_line: np.ndarray      # aligned level = level_line[0] + level_line[1] * potential
+    edge_line: np.ndarray       # host edge = edge_line . [1, _edge_features]
+    errors: pd.DataFrame        # family, atom...: true and out-of-bag predicted levels of the training N sites, eV
+    domain: tuple               # mean and inverse covariance of the features, and the largest distance seen
+
+
+def train(structures, *, n_models=8, depth=0, width=32, epochs=300, batch_size=256, learning_rate=1e-2,
+          weight_decay=0.1, seed=0):
+    """Learn site potentials, levels and band edges from structures with DFT results.
+
+    structures: as `datasets.load("lipon")` gives them.   n_models: members of the committee, each
+    trained on families drawn with replacement.   depth, width: hidden layers and neurons of each
+    (0: a straight line in the descriptors).   The rest as in `training.fit`.
+
+    Returns `HoleTraps`.  The lines of step 2 and the error bars come from out-of-bag predictions: each
+    family is predicted by the members that have not seen it.
+    """
+    x, sites = site_features(structures)
+    potential = from_oxygen(np.concatenate([a.arrays["potential"][np.isin(a.symbols, ["O", "N"])]
+                                            for a in structures]), sites)
+    family = np.array([a.info["family"] for a in structures])[sites.structure]
+    weights = training.bootstrap_weights(family, n_models, seed)
+    committee = [models.mlp(x, potential, width=width, depth=depth, seed=1000 * seed + k) for k in range(n_models)]
+    training.fit_ensemble(committee, x, potential, weights=weights, epochs=epochs, batch_size=batch_size,
+                          learning_rate=learning_rate, weight_decay=weight_decay, seed=seed)
+    votes = np.array([models.predict(m, x) for m in committee])
+    unseen = weights == 0
+    known = unseen.any(axis=0)                     # a family that every member drew cannot be judged
+    honest = np.where(known, (votes * unseen).sum(0) / np.maximum(unseen.sum(0), 1), np.nan)
+
+    table = levels.nitrogen_levels(structures)
+    edges = levels.band_edges(structures)
+    trap = honest[(sites.symbol == "N").to_numpy()]
+    use = np.isfinite(trap)
+    line = np.linalg.lstsq(np.column_stack([np.ones(use.sum()), trap[use]]), table.aligned[use], rcond=None)[0]
+    host = _edge_features(structures, honest, sites)
+    fine = np.isfinite(host).all(axis=1)
+    edge_line = _ridge(host[fine], edges.host_edge[fine].to_numpy())
+    predicted = line[0] + line[1] * trap
+    edge = host @ edge_line
+    report = table.assign(aligned_predicted=predicted, depth_predicted=predicted - edge[table.structure],
+                          edge_predicted=edge[table.structure])[use & fine[table.structure]]
+    return HoleTraps(committee, line, edge_line, report.reset_index(drop=True), _domain(x, family))
+
+
+def predict(model, structures):
+    """Levels of every N atom of structures that DFT has never seen.
+
+    model: `HoleTraps`.   structures: as in `site_features`.
+
+    Returns a DataFrame, one row an N site, energies in eV: structure, atom, aligned (level above the
+    mean potential energy at the O sites), aligned_sigma, depth (above the valence-band edge of the
+    host), depth_sigma, unlike (distance from the training sites; above 1 the structure is unlike
+    anything in the training set, and the error bar means little), why (the descriptor that is
+    furthest out).  sigma joins the spread of the committee and the out-of-bag error.
+    """
+    x, sites = site_features(structures)
+    votes = np.array([models.predict(m, x) for m in model.committee])
+    nitrogen = (sites.symbol == "N").to_numpy()
+    where = sites[nitrogen].structure.to_numpy()
+    aligned = model.level_line[0] + model.level_line[1] * votes[:, nitrogen]
+    edges = np.array([_edge_features(structures, vote, sites) @ model.edge_line for vote in votes])
+    depth = aligned - edges[:, where]
+    rest = {k: np.sqrt(((model.errors[f"{k}_predicted"] - model.errors[k]) ** 2).mean()) for k in ("aligned", "depth")}
+    distance, why = unlike(model, x)
+    # a cell is as strange as its strangest anion: the edge is made of all of them
+    worst = pd.Series(distance).groupby(sites.structure.to_numpy()).idxmax().reindex(where).to_numpy()
+    return pd.DataFrame({
+        "structure": where, "atom": sites[nitrogen].atom.to_numpy(),
+        "aligned": aligned.mean(0), "aligned_sigma": np.hypot(aligned.std(0), rest["aligned"]),
+        "depth": depth.mean(0), "depth_sigma": np.hypot(depth.std(0), rest["depth"]),
+        "unlike": distance[worst], "why": [why[k] for k in worst]})
+
+
+def unlike(model, x):
+    """How far sites lie from those of the training set.
+
+    x: [n_sites, n_features].
+
+    Returns (distance, why): Mahalanobis distance in units of the largest one of the training set,
+    [n_sites], and for each site the name of the descriptor furthest from its training mean.
+    P. C. Mahalanobis, Proc. Natl. Inst. Sci. India 2, 49 (1936).
+    """
+    mean, spread, inverse, largest = model.domain
+    z = (x - mean) / spread
+    names = feature_names()
+    return np.sqrt(np.einsum("ij,jk,ik->i", z, inverse, z)) / largest, [names[k] for k in np.abs(z).argmax(axis=1)]
+
+
+def _domain(x, family):
+    """Mean, spread and inverse correlation of the features; the largest distance that a family left out would have."""
+    mean, spread = x.mean(0), np.where(x.std(0) > 1e-9, x.std(0), 1.0)
+    z = (x - mean) / spread
+    inverse = np.linalg.inv(z.T @ z / len(z) + 0.05 * np.eye(z.shape[1]))
+    return mean, spread, inverse, np.sqrt(np.einsum("ij,jk,ik->i", z, inverse, z).max())
+
+
+def _edge_features(structures, potential, sites):
+    """[n_structures, 4]: one, mean of the highest tenth of the O potentials (eV), their spread (eV), share of N among anions."""
+    rows = []
+    oxygen = (sites.symbol == "O").to_numpy()
+    groups = sites.groupby("structure").indices
+    for number in range(len(structures)):
+        here = groups[number]
+        v = np.sort(potential[here][oxygen[here]])
+        rows.append([1.0, v[-max(1, len(v) // 10):].mean(), v.std(), 1 - oxygen[here].mean()])
+    return np.array(rows)
+
+
+def _ridge(x, y, strength=0.02):
+    """Least squares whose slopes (not the first column, the constant) are held back a little."""
+    scale = np.where(x.std(0) > 0, x.std(0), 1.0)
+    penalty = strength * len(x) * np.diag([0.0] + [1.0] * (x.shape[1] - 1))
+    z = x / scale
+    return np.linalg.solve(z.T @ z + penalty, z.T @ y) / scale
