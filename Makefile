@@ -1,0 +1,55 @@
+# The commands of the course; `make` alone lists them.
+
+# What runs the set-up, which looks for another Python where this one does not fit.
+PYTHON ?= python3
+# For example LAB_FLAGS=--no-browser, TEST_FLAGS="-k skeleton".
+LAB_FLAGS ?=
+TEST_FLAGS ?=
+LOCK_FLAGS ?=
+# Test processes side by side.
+JOBS ?= 2
+GENERATE_PYTHON ?= .venv-generate/bin/python
+
+# A reader's own PYTHONPATH (modules on a cluster, say) would hide the locked packages.
+unexport PYTHONPATH
+unexport PYTHONHOME
+
+SHELL = /bin/sh
+BIN = .venv/bin
+START = $(wildcard notebooks/00-start-here.ipynb)
+ROOT_USER = $(filter 0,$(shell id -u))
+
+.PHONY: help lab test setup lock data clean
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z]*\):.*##/  make \1 -/p' Makefile
+
+lab: setup  ## open the course in JupyterLab; installs it into .venv first, where needed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m jupyterlab $(START) $(if $(ROOT_USER),--allow-root) $(LAB_FLAGS)
+
+# One pytest for all; a notebook or a module stays in one process (loadscope), cell by cell.
+test: setup  ## run every test: unit, property-based, notebooks, browser
+	$(BIN)/python -m pytest tests $(wildcard notebooks) --nbval --nbval-current-env --nbval-cell-timeout=180 \
+	    --nbval-sanitize-with tests/nbval-sanitize.cfg -n $(JOBS) --dist loadscope $(TEST_FLAGS)
+
+setup:  ## install only: .venv with all that the course and its tests need
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null || { \
+	    echo "mlms: $(PYTHON) is missing or too old: install Python 3.11 (Debian, Ubuntu: sudo apt install python3 python3-venv)" \
+	    "and run the command again, or give PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@$(PYTHON) scripts/setup_env.py
+
+lock:  ## bring requirements.lock up to date with pyproject.toml (needs uv); LOCK_FLAGS=--upgrade for newer versions
+	@command -v uv >/dev/null || { echo "mlms: make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --extra test --group build $(LOCK_FLAGS) pyproject.toml --output-file requirements.lock >/dev/null
+
+data:  ## compute a dataset anew: make data NAME=lipon ARGS="--families 0:2 --out runs/lipon"
+	@test -n "$(NAME)" -a -f "data/generate/$(NAME).py" || { echo "mlms: give NAME=, one of the generators in data/generate:" \
+	    $(patsubst data/generate/%.py,%,$(wildcard data/generate/*.py)) >&2; exit 1; }
+	@command -v $(GENERATE_PYTHON) >/dev/null || { echo "mlms: the generators need their own environment:" \
+	    "python3 -m venv .venv-generate && .venv-generate/bin/pip install -e '.[generate]'" >&2; exit 1; }
+	$(GENERATE_PYTHON) data/generate/$(NAME).py $(ARGS)
+
+clean:  ## remove what tests and builds left; .venv stays
+	rm -rf .pytest_cache .hypothesis build *.egg-info setup.log
+	find mlms_helpers tests notebooks data scripts -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

@@ -1,0 +1,110 @@
+"""How far the shipped LiPON labels are from a finer setting: writes `convergence.json` beside the data.
+
+    python data/generate/convergence_lipon.py --data data/lipon --out runs/convergence
+
+Three shipped configurations, two of them of one family, again with plane waves to 800 eV and a tighter self-consistency;
+the one with N also with 2 x 2 x 2 k-points.
+"""
+import argparse
+import functools
+import importlib.metadata
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from ase.data import chemical_symbols
+from gpaw import PW
+
+import gather
+from common import npz_bytes, run, update_checksums, write_whole
+from lipon import PACKAGES, calculator
+
+CONFIGS = ["k0000-0", "k0000-2", "k0011-0"]     # without N twice, then with 3 N
+KPOINTS = {"kpts": {"size": (2, 2, 2), "gamma": True}}      # half of each reciprocal vector, too
+TOP = 12                                        # highest occupied bands, looked at apart
+MEANING = {
+    "all": "shipped minus finer; eV, eV/A",
+    "force_max, force_rms": "length of the difference vector: largest, and root mean square over the atoms",
+    "potential_X": "mean over the sites of element X; potential_spread: largest standard deviation over like sites",
+    "levels_shift": f"mean of the {TOP} highest occupied levels at Gamma, counted from the mean O site potential",
+    "top_levels, valence_levels": f"largest difference less that shift: {TOP} highest occupied, all valence states",
+    "gap": "at Gamma",
+    "valence_edge_over_k, empty_edge_over_k": "in the finer calculation: edge of all k-points minus edge at Gamma"}
+
+
+def tasks(shipped):
+    """Name of the calculation -> configuration, GPAW's arguments."""
+    def fine(config):
+        occupied = int((shipped[config]["occ"] > 1).sum())
+        return {"mode": PW(800), "convergence": {"energy": 5e-5, "density": 1e-5, "eigenstates": 1e-7,
+                                                 "bands": occupied + 3}}
+
+    return {**{f"{config}-800eV": (config, fine(config)) for config in CONFIGS},
+            f"{CONFIGS[-1]}-kpoints": (CONFIGS[-1], KPOINTS)}
+
+
+def work(name, data, logs):
+    """One calculation, for `common.run`."""
+    shipped = gather.from_dataset(data)
+    config, finer = tasks(shipped)[name]
+
+    def compute():
+        atoms = gather.structure(config, shipped[config])
+        atoms.calc = calc = calculator(atoms, f"{logs}/{name}.txt", **finer)
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        points = calc.get_ibz_k_points()
+        return npz_bytes({"energy": energy, "forces": forces, "points": points,
+                          "potential": calc.get_atomic_electrostatic_potentials(),
+                          "eps": [calc.get_eigenvalues(kpt=i) for i in range(len(points))]})
+
+    yield f"{name}.npz", compute
+
+
+def compare(result, shipped):
+    """The shipped labels' differences from a finer calculation, eV and eV/A; the sense of each is in `MEANING`."""
+    n = int((shipped["occ"] > 1).sum())
+    at_gamma = int(np.argmin(np.abs(result["points"]).sum(1)))
+    forces = np.linalg.norm(shipped["forces"] - result["forces"], axis=1)
+    potential = shipped["potential"] - result["potential"]
+    elements = {chemical_symbols[z]: potential[shipped["numbers"] == z] for z in np.unique(shipped["numbers"])}
+    levels = shipped["eps"] - result["eps"][at_gamma] - elements["O"].mean()
+    shift = levels[n - TOP:n].mean()
+    numbers = {"energy_per_atom": (shipped["energy"] - result["energy"]) / len(forces),
+               "force_max": forces.max(), "force_rms": np.sqrt((forces ** 2).mean()),
+               **{f"potential_{symbol}": values.mean() for symbol, values in elements.items()},
+               "potential_spread": max(values.std() for values in elements.values()),
+               "levels_shift": shift, "top_levels": np.abs(levels - shift)[n - TOP:n].max(),
+               "valence_levels": np.abs(levels - shift)[:n].max(), "gap": levels[n] - levels[n - 1],
+               "valence_edge_over_k": result["eps"][:, n - 1].max() - result["eps"][at_gamma, n - 1],
+               "empty_edge_over_k": result["eps"][:, n].min() - result["eps"][at_gamma, n]}
+    return {name: round(float(value), 4) + 0.0 for name, value in numbers.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, type=Path, help="the dataset's folder; convergence.json goes there")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the finer calculations")
+    parser.add_argument("--workers", type=int, default=1, help="processes, of one core each")
+    arguments = parser.parse_args()
+    shipped = gather.from_dataset(arguments.data)
+    logs = arguments.out.resolve() / "gpaw"
+    logs.mkdir(parents=True, exist_ok=True)
+    status = run({name: [f"{name}.npz"] for name in tasks(shipped)},
+                 functools.partial(work, data=arguments.data.resolve(), logs=logs),
+                 arguments.out, arguments.workers, PACKAGES)
+    if status:
+        return status
+    report = {"production": "PBE, PAW, plane waves to 500 eV, Gamma point", "meaning": MEANING,
+              "versions": {name: importlib.metadata.version(name) for name in PACKAGES}}
+    for name, (config, _) in tasks(shipped).items():
+        result, atoms = dict(np.load(arguments.out / f"{name}.npz")), gather.structure(config, shipped[config])
+        report[name] = {"formula": atoms.get_chemical_formula(), **atoms.info, **compare(result, shipped[config])}
+    write_whole(arguments.data / "convergence.json", (json.dumps(report, indent=2) + "\n").encode("utf-8"))
+    if (arguments.data / "README.md").exists():
+        update_checksums(arguments.data)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,300 @@
+"""Figures of the course: one message each, axes with units, colours that the colour-blind can tell apart.
+
+Every function returns a `matplotlib.figure.Figure`; `show` puts one into the notebook.  None of them
+uses pyplot, so nothing is shown twice and no figure stays open.
+"""
+
+import base64
+import contextlib
+import html
+import io
+import sys
+from collections.abc import Mapping
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+from PIL import Image
+
+# Okabe and Ito, https://jfly.uni-koeln.de/color/
+PALETTE = {"blue": "#0072B2", "orange": "#E69F00", "green": "#009E73", "vermillion": "#D55E00",
+           "sky": "#56B4E9", "purple": "#CC79A7", "yellow": "#F0E442", "black": "#000000"}
+GREY = "#666666"
+_CYCLE = list(PALETTE.values())
+_MARKERS = "osD^vP*X"
+_LINES = ["-", "--", "-.", ":"]
+
+
+@contextlib.contextmanager
+def style():
+    """Matplotlib settings of the course, for a `with` block: they end where it ends."""
+    with matplotlib.rc_context({
+            "figure.figsize": (7.2, 4.4), "figure.dpi": 100, "savefig.dpi": 130, "figure.facecolor": "white",
+            "figure.constrained_layout.use": True, "font.size": 13, "axes.titlesize": 14, "axes.labelsize": 13,
+            "axes.titlelocation": "left", "legend.fontsize": 12, "legend.framealpha": 0.85,
+            "xtick.labelsize": 12, "ytick.labelsize": 12, "axes.spines.top": False, "axes.spines.right": False,
+            "axes.grid": True, "grid.color": "#dddddd", "axes.axisbelow": True, "lines.linewidth": 2,
+            "lines.markersize": 6, "axes.formatter.useoffset": False,
+            "axes.prop_cycle": matplotlib.cycler(color=_CYCLE)}):
+        yield
+
+
+def png(fig):
+    """The figure as the bytes of a PNG, 130 dots an inch; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with style():
+        fig.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def describe(fig):
+    """What a figure's own titles and axes say, as a sentence: the least an alternative text can be."""
+    parts = []
+    for ax in fig.axes:
+        # a title may stand left, as ours do, or in the middle
+        title = ax.get_title(loc="left") or ax.get_title()
+        axes = " against ".join(s for s in (ax.get_ylabel(), ax.get_xlabel()) if s)
+        parts.append(": ".join(s for s in (title, axes) if s))
+    text = "; ".join(p for p in parts if p) or "no title"
+    return "Figure: " + " ".join(text.split()) + "."
+
+
+def hidden(text, live=False):
+    """HTML that a screen reader reads and the eye does not see; live: also when it changes."""
+    role = ' role="status" aria-live="polite"' if live else ""
+    return ('<span style="position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);'
+            f'white-space:nowrap"{role}>{html.escape(text)}</span>')
+
+
+def show(fig, alt):
+    """Put a figure into the notebook, as a PNG with alternative text, and close it.
+
+    fig: Figure, or the bytes of a PNG.   alt: what the picture says, in a sentence or two, for those who cannot see it.
+
+    JupyterLab does not read the alternative text of an image; so it also follows as text for screen
+    readers only.   Raises ValueError for an empty `alt`.
+    """
+    from IPython.display import display
+
+    if not str(alt).strip():
+        raise ValueError("a figure needs an alternative text: say in a sentence what it shows")
+    alt = " ".join(str(alt).split())
+    data, meta = bundle(fig, alt)
+    display(data, metadata=meta, raw=True)
+    display({"text/html": hidden(alt), "text/plain": alt}, raw=True)
+    if "matplotlib.pyplot" in sys.modules and isinstance(fig, Figure):
+        sys.modules["matplotlib.pyplot"].close(fig)
+
+
+def bundle(picture, alt):
+    """MIME data and metadata of a picture (Figure, or the bytes of a PNG), as Jupyter stores them in a notebook."""
+    data = png(picture) if isinstance(picture, Figure) else bytes(picture)
+    width, height = size(data)
+    small = io.BytesIO()                            # 256 colours are enough: a third of the bytes
+    Image.open(io.BytesIO(data)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return ({"image/png": base64.b64encode(small.getvalue()).decode(), "text/plain": f"picture: {alt}"},
+            {"image/png": {"alt": alt, "width": width, "height": height}})
+
+
+def size(data):
+    """Width and height at which a PNG of `png` is shown, in CSS pixels: 100 an inch."""
+    pixels = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    return tuple(round(n * 100 / 130) for n in pixels)
+
+
+@style()
+def parity(true, predicted, *, unit="eV", label="level", uncertainty=None, groups=None, title=None, ax=None):
+    """Predicted against true values, with the line where the two agree.
+
+    true, predicted: [n], in `unit`.   label: what the values are, for the axes.
+    uncertainty: [n], half-widths of error bars, in `unit`.   groups: [n], names; one colour and marker each.
+    title: default, the RMSE.   ax: axes to draw in; default, a new figure.
+
+    Returns Figure.   Raises ValueError when lengths differ or there is nothing to draw.
+    """
+    true, predicted = _vector(true, "true"), _vector(predicted, "predicted")
+    _same_length(predicted=predicted, true=true, uncertainty=uncertainty, groups=groups)
+    ax = ax or Figure(figsize=(5.6 if groups is None else 7.6, 5.2)).subplots()
+    names = np.full(len(true), "") if groups is None else np.asarray(groups).astype(str)
+    for number, name in enumerate(dict.fromkeys(names)):
+        mine = names == name
+        ax.errorbar(true[mine], predicted[mine], fmt=_MARKERS[number % 8], label=name or None, alpha=0.75,
+                    yerr=None if uncertainty is None else np.asarray(uncertainty, float)[mine],
+                    color=_CYCLE[number % 8], ecolor=GREY, elinewidth=1, capsize=0, markeredgewidth=0)
+    both = np.concatenate([true, predicted])
+    pad = 0.06 * (np.ptp(both) or 1.0)
+    ends = both.min() - pad, both.max() + pad
+    ax.plot(ends, ends, color="black", linewidth=1, zorder=1)
+    ax.set(xlim=ends, ylim=ends, xlabel=_label(f"true {label}", unit), ylabel=_label(f"predicted {label}", unit),
+           aspect="equal")
+    rmse = np.sqrt(np.mean((predicted - true) ** 2))
+    ax.set_title(title if title is not None else f"RMSE {_number(rmse)} {unit} over {len(true)} samples".replace("  ", " "))
+    if groups is not None:
+        # outside: points may lie anywhere inside
+        ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
+    return ax.figure
+
+
+@style()
+def history(loss, val_loss=None, *, unit="eV", label="loss", title="Training", ax=None):
+    """Loss against epochs, with a logarithmic axis and the epoch of the lowest validation loss.
+
+    loss, val_loss: [n_epochs], positive, in `unit`.   Returns Figure.
+    """
+    loss = _vector(loss, "loss", finite=False)
+    ax = ax or Figure().subplots()
+    epochs = np.arange(1, len(loss) + 1)
+    ax.plot(epochs, loss, label="training", color=PALETTE["blue"])
+    if val_loss is not None:
+        val_loss = _vector(val_loss, "val_loss", finite=False)
+        _same_length(val_loss=val_loss, loss=loss)
+        ax.plot(epochs, val_loss, label="validation", color=PALETTE["vermillion"], linestyle="--")
+        if np.isfinite(val_loss).any():
+            best = int(np.nanargmin(np.where(np.isfinite(val_loss), val_loss, np.nan)))
+            ax.plot(epochs[best], val_loss[best], "o", color="black", markersize=8, fillstyle="none", markeredgewidth=2,
+                    label=f"lowest: {_number(val_loss[best])} {unit}, epoch {epochs[best]}".replace(" ,", ","))
+    ax.set_yscale("log")
+    _plain(ax.yaxis)
+    ax.set(xlabel="epoch", ylabel=_label(label, unit), xlim=(0, len(loss) + 1))
+    ax.set_title(title)
+    ax.legend(loc="best")
+    return ax.figure
+
+
+@style()
+def learning_curve(sizes, errors, *, unit="eV", label="RMSE", baselines=None, title="Learning curve", ax=None):
+    """Error against training-set size: the mean over seeds, and a band from the lowest to the highest.
+
+    sizes: [n_sizes].   errors: [n_sizes, n_seeds], in `unit`, or a dict of such arrays, one curve each.
+    baselines: {name: error in `unit`}, horizontal lines with their names beside them.   Returns Figure.
+    """
+    sizes = _vector(sizes, "sizes")
+    curves = errors if isinstance(errors, Mapping) else {"model": errors}
+    ax = ax or Figure(figsize=(7.6, 4.4)).subplots()
+    names = []
+    for number, (name, values) in enumerate(curves.items()):
+        values = np.asarray(values, float).reshape(len(values), -1)
+        _same_length(errors=values, sizes=sizes)
+        mean, colour = values.mean(axis=1), _CYCLE[number % 8]
+        ax.fill_between(sizes, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.2, linewidth=0)
+        ax.plot(sizes, mean, color=colour, marker=_MARKERS[number % 8], linestyle=_LINES[number % 4])
+        names.append((name, mean[-1], colour))
+    for number, (name, value) in enumerate((baselines or {}).items()):
+        ax.axhline(value, color=GREY, linewidth=1.5, linestyle=_LINES[1:][number % 3])
+        names.append((f"{name}: {_number(value)}", value, "#444444"))
+    ax.set(xscale="log", yscale="log", xlabel="training samples", ylabel=_label(label, unit))
+    ax.set_xticks(sizes, [f"{s:g}" for s in sizes])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.minorticks_off()
+    _plain(ax.yaxis)
+    ax.set_title(title)
+    _names_beside(ax, names)
+    return ax.figure
+
+
+@style()
+def bars(errors, *, unit="eV", label="RMSE", title=None, ax=None):
+    """Horizontal bars with intervals, the first on top.
+
+    errors: {name: (mean, half-width)} in `unit`, or a DataFrame with these two columns.   Returns Figure.
+    """
+    if hasattr(errors, "itertuples"):
+        errors = {str(row[0]): row[1:3] for row in errors.itertuples()}
+    if not errors:
+        raise ValueError("bars: there is nothing to draw")
+    means, halves = np.array([[float(m), float(h)] for m, h in errors.values()]).T
+    ax = ax or Figure(figsize=(7.2, 1.3 + 0.5 * len(errors))).subplots()
+    rows = np.arange(len(errors))
+    ax.barh(rows, means, xerr=np.nan_to_num(halves), color=PALETTE["sky"], height=0.62,
+            error_kw={"elinewidth": 2, "capsize": 4, "ecolor": "black"})
+    ends = np.maximum(means, 0) + np.nan_to_num(halves)
+    left, right = min(0, np.nanmin(means - np.nan_to_num(halves))), np.nanmax(ends)
+    span = (right - left) or 1.0
+    for row, end, mean, half in zip(rows, ends, means, halves, strict=True):
+        text = _number(mean) + (f" ± {_number(half)}" if half > 0 else "")
+        ax.text(end + 0.015 * span, row, text, va="center", fontsize=12)
+    ax.set_yticks(rows, list(errors))
+    ax.set(xlabel=_label(label, unit), xlim=(left, right + 0.24 * span), ylim=(len(errors) - 0.5, -0.5))
+    ax.grid(axis="y", visible=False)
+    ax.set_title(title or "")
+    return ax.figure
+
+
+@style()
+def histogram(groups, *, unit="eV", label="level", bins=20, title=None, ax=None):
+    """How often which value occurs; groups share their bins.
+
+    groups: {name: values [n]} in `unit`, or one array.   bins: a number, or edges.   Returns Figure.
+    """
+    groups = groups if isinstance(groups, Mapping) else {"": groups}
+    groups = {name: _vector(values, str(name) or "values") for name, values in groups.items()}
+    if not groups:
+        raise ValueError("histogram: there is nothing to draw")
+    edges = np.histogram_bin_edges(np.concatenate(list(groups.values())), bins)
+    ax = ax or Figure().subplots()
+    for number, (name, values) in enumerate(groups.items()):
+        colour = _CYCLE[number % 8]
+        ax.hist(values, edges, histtype="stepfilled", alpha=0.25, color=colour)
+        ax.hist(values, edges, histtype="step", color=colour, linestyle=_LINES[number % 4], linewidth=2,
+                label=f"{name} ({len(values)})" if name != "" else None)
+    ax.set(xlabel=_label(label, unit), ylabel="count")
+    ax.set_title(title or "")
+    if len(groups) > 1 or "" not in groups:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    return ax.figure
+
+
+def _vector(values, name, finite=True):
+    values = np.asarray(values, float).ravel()
+    if not len(values):
+        raise ValueError(f"{name} is empty: there is nothing to draw")
+    if finite and not np.isfinite(values).all():
+        raise ValueError(f"{name} holds a value that is not a number")
+    return values
+
+
+def _same_length(**arrays):
+    """All arguments as long as the last given; None is left out."""
+    lengths = {name: len(values) for name, values in arrays.items() if values is not None}
+    if len(set(lengths.values())) > 1:
+        raise ValueError("these must be equally long: " + ", ".join(f"{name} has {n}" for name, n in lengths.items()))
+
+
+def _label(text, unit):
+    return f"{text} ({unit})" if unit else text
+
+
+def _number(value):
+    """Two decimals where they say enough, else two digits."""
+    return f"{value:.2f}" if 0.095 <= abs(value) < 1000 or value == 0 else f"{value:.2g}"
+
+
+def _plain(axis):
+    """0.1, 0.2, 0.5 on a logarithmic axis, and not powers of ten; few enough to be read."""
+    low, high = sorted(axis.get_view_interval())
+    # over more than two decades the powers of ten are enough
+    steps = (1,) if high / low > 100 else (1, 2, 5) if high / low > 4 else (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+    tens = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    ticks = [t for t in np.outer(tens, steps).ravel() if low <= t <= high]
+    if len(ticks) >= 2:
+        axis.set_ticks(ticks)
+        axis.set_ticks([], minor=True)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _names_beside(ax, names):
+    """Write names at the right of their lines, moved apart where they would overlap."""
+    to_axes = ax.transData + ax.transAxes.inverted()
+    wanted = sorted(((to_axes.transform((1, y))[1], name, y, colour) for name, y, colour in names), key=lambda n: n[0])
+    gap, places = 0.075, []
+    for fraction, *_ in wanted:
+        places.append(max(fraction, places[-1] + gap) if places else max(fraction, 0))
+    over = places[-1] - 1 if places else 0
+    for k in range(len(places) - 1, -1, -1):        # pushed above the top: come down again
+        limit = 1 if k == len(places) - 1 else places[k + 1] - gap
+        places[k] = min(places[k], limit) if over > 0 else places[k]
+    for place, (fraction, name, _, colour) in zip(places, wanted, strict=True):
+        ax.annotate(name, (1, min(max(fraction, 0), 1)), (1.04, place), xycoords="axes fraction", textcoords="axes fraction",
+                    va="center", fontsize=12, color=colour, annotation_clip=False,
+                    arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0})

@@ -1,0 +1,261 @@
+"""Controls in the notebook, bound to pure functions: `explore` for sliders, `upload` for files.
+
+A widget here is thin: it hands the values of its controls to a function and shows what the function
+returns.  A test sets `.value` of a control and reads `.result`.
+"""
+
+import asyncio
+import contextlib
+import html
+import math
+import signal
+import time
+
+import ipywidgets
+
+from . import plots
+
+# A value that changes within this time (s) replaces the one before it.
+PAUSE = 0.08
+# A function slower than this (s) waits until the slider rests; a faster one follows it.
+SLOW = 0.3
+_FIT = {"flex_flow": "row wrap", "align_items": "center"}
+
+
+def slider(label, low, high, value, *, unit="", step=None, log=False):
+    """A slider for whole numbers (all of low, high, value are int) or for numbers; log: in equal factors.
+
+    label: what it changes.   unit: shown behind the label.   step: default 1 or a hundredth of the range;
+    with log, in powers of ten, default 0.1.   Its `.value` is the number itself, also with log.
+    """
+    look = {"description": f"{label} ({unit})" if unit else label, "value": value}
+    if log:
+        return ipywidgets.FloatLogSlider(min=math.log10(low), max=math.log10(high), step=step or 0.1,
+                                         readout_format=".2g", **look)
+    if all(isinstance(n, int) for n in (low, high, value)):
+        return ipywidgets.IntSlider(min=low, max=high, step=step or 1, **look)
+    step = step or (high - low) / 100
+    decimals = max(0, math.ceil(-math.log10(step) - 1e-9))
+    return ipywidgets.FloatSlider(min=low, max=high, step=step, readout_format=f".{decimals}f", **look)
+
+
+def explore(function, draw, **controls):
+    """Controls above a figure that follows them.
+
+    function: called as `function(**values)` with the controls' values; returns a result, and raises
+    ValueError with one sentence for values that cannot be.   draw: `draw(result)` returns a Figure, or
+    (Figure, alternative text).   controls: ipywidgets by argument name, each with a description.
+
+    Returns Explorer.
+    """
+    return Explorer(function, draw, controls)
+
+
+def upload(function, *, accept="", label="Upload a structure"):
+    """A button that takes a file, and below it what a function says about the file.
+
+    function: `function(name, content)` with the file's name and its bytes; returns (HTML, Figure or
+    None), and raises ValueError with one sentence for a file it cannot use.  File names in that HTML
+    are the function's to escape.   accept: endings the file dialog offers, such as ".cif,.xyz".
+
+    Returns Uploader.
+    """
+    return Uploader(function, accept, label)
+
+
+class _Panel(ipywidgets.VBox):
+    """What both widgets share: a picture that is never taken away, and how they look in a saved notebook."""
+
+    def _start(self, words):
+        self._words = words
+        self._alt = ""
+        self.image = ipywidgets.Image(format="png", layout={"display": "none"})
+        self.caption = ipywidgets.HTML()            # the picture in words, for screen readers
+        self.result = None
+
+    def __repr__(self):
+        return self._words
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The widget, and for a page without a kernel the picture that it shows now."""
+        data = super()._repr_mimebundle_(**kwargs)
+        if not self.image.value:
+            return data
+        picture, metadata = plots.bundle(self.image.value, self._alt)
+        return {**picture, **data}, metadata
+
+    def _show(self, figure):
+        """figure: Figure, (Figure, alternative text), or None for no picture."""
+        figure, alt = figure if isinstance(figure, tuple) else (figure, None)
+        if figure is None:
+            self.image.layout.display = "none"
+            self.caption.value = self._alt = ""
+            return
+        picture = plots.png(figure)
+        self._alt = alt or plots.describe(figure)
+        self.image.width, self.image.height = map(str, plots.size(picture))
+        self.image.value = picture
+        self.image.layout.display = None
+        self.caption.value = plots.hidden(self._alt, live=True)
+
+
+class Explorer(_Panel):
+    """Controls above a figure that follows them.
+
+    controls: the controls by name.   result: what the function returned for the values they have now.
+    image: the figure, an `ipywidgets.Image`.   status: one line: computing, seconds taken, or what is wrong.
+    """
+
+    def __init__(self, function, draw, controls):
+        self._start("interactive figure: " + ", ".join(c.description or name for name, c in controls.items()))
+        self.function, self.draw, self.controls = function, draw, dict(controls)
+        self.status = ipywidgets.HTML(layout={"min_height": "28px"})
+        self._timer, self._seconds, self._deaf = None, 0.0, False
+        texts = [len(c.description or name) for name, c in controls.items()]
+        wide = 7.2 * max(texts, default=0) + 16
+        for name, control in controls.items():
+            control.description = control.description or name
+            control.style.description_width = f"{wide:.0f}px"
+            control.layout.width = f"{wide + 290:.0f}px"
+            control.observe(self._changed, "value")
+        super().__init__([ipywidgets.Box(list(controls.values()), layout=_FIT), self.status, self.image, self.caption])
+        self._compute()
+
+    @property
+    def result(self):
+        """What the function returned for the values that the controls have now."""
+        if self._timer:
+            self._compute()
+        return self._result
+
+    @result.setter
+    def result(self, value):
+        self._result = value
+
+    def set(self, **values):
+        """Set controls by name and compute once, now.  Returns the result."""
+        unknown = sorted(set(values) - set(self.controls))
+        if unknown:
+            raise ValueError(f"no control is called {unknown[0]!r}; there are: {', '.join(self.controls)}")
+        self._deaf = True
+        try:
+            for name, value in values.items():
+                self.controls[name].value = value
+        finally:
+            self._deaf = False
+        self._compute()
+        return self._result
+
+    def _changed(self, _):
+        if self._deaf:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:                        # no notebook: a test
+            self._compute()
+            return
+        if self._timer and self._seconds < SLOW:
+            return                                  # it will read the new values
+        if self._timer:
+            self._timer.cancel()
+        self._timer = loop.call_later(PAUSE, self._compute)
+
+    def _compute(self):
+        if self._timer:
+            self._timer.cancel()
+        self._timer, start = None, time.perf_counter()
+        _tell(self.status, "computing …")
+        try:
+            with _interruptible():
+                result = self.function(**{name: c.value for name, c in self.controls.items()})
+                self._show(self.draw(result))
+        except ValueError as error:
+            self._result = None
+            _tell(self.status, str(error), bad=True)
+        except KeyboardInterrupt:
+            self._result = None
+            _tell(self.status, "Stopped. Move a control to compute again.", bad=True)
+        except Exception as error:
+            self._result = None
+            _tell(self.status, f"The computation failed with {type(error).__name__}: {error}", bad=True)
+            raise
+        else:
+            self._result = result
+            self._seconds = time.perf_counter() - start
+            _tell(self.status, f"computed in {self._seconds:.2f} s")
+
+
+class Uploader(_Panel):
+    """A button that takes a file, and below it what a function says about the file.
+
+    upload: the button, an `ipywidgets.FileUpload`.   message: what was said, or what is wrong.
+    image: the figure.   result: (HTML, Figure or None) of the last file, None where it failed.
+    """
+
+    def __init__(self, function, accept, label):
+        self._start(f"file upload: {label}")
+        self.function = function
+        self.upload = ipywidgets.FileUpload(accept=accept, multiple=False, description=label,
+                                            layout={"width": f"{7.5 * len(label) + 80:.0f}px"})
+        self.message = ipywidgets.HTML()
+        self.upload.observe(self._uploaded, "value")
+        super().__init__([self.upload, self.message, self.image, self.caption])
+
+    def _uploaded(self, change):
+        if change.new:                              # empty: our own clearing, below
+            file = change.new[0]
+            self.feed(file["name"], bytes(file["content"]))
+            self.upload.value = ()                  # so that the same file can come again
+
+    def feed(self, name, content):
+        """Do as if the file `name` with the bytes `content` had been uploaded.  Returns the result."""
+        shown = html.escape(name)
+        _tell(self.message, f"reading {name} …")
+        self.result, figure = None, None
+        try:
+            with _interruptible():
+                self.result = text, figure = self.function(name, content)
+                self._show(figure)
+                self.message.value = f"<p><b>{shown}</b></p>{text}"
+        except ValueError as error:
+            self._fail(str(error) or f"{name} cannot be used")
+        except KeyboardInterrupt:
+            self._fail(f"{name}: stopped.")
+        except Exception as error:
+            self._fail(f"{name} cannot be used: reading it ended with {_kind(error)}.")
+        return self.result
+
+    def _fail(self, sentence):
+        self.result = None
+        self._show(None)                            # a picture of the file before would mislead
+        _tell(self.message, sentence, bad=True)
+
+
+def _tell(box, text, bad=False):
+    """One line of plain text in an HTML widget; bad: in a frame, read out at once."""
+    text = html.escape(" ".join(str(text).split()))
+    look = "border-left:4px solid #D55E00;background:#fdf1e7;color:black;padding:4px 10px" if bad else "opacity:0.75"
+    role = "alert" if bad else "status"
+    box.value = f'<div role="{role}" style="line-height:1.5;max-width:90ch;{look}">{text}</div>'
+
+
+def _kind(error):
+    """What kind of problem an exception is, in words; its own text is for programmers."""
+    kinds = {UnicodeError: "bytes that are no text", MemoryError: "too little memory", OSError: "a file that cannot be read",
+             LookupError: "something missing in the file", ArithmeticError: "numbers that cannot be computed with"}
+    words = next((words for kind, words in kinds.items() if isinstance(error, kind)), "an unexpected problem")
+    return f"{words} ({type(error).__name__})"
+
+
+@contextlib.contextmanager
+def _interruptible():
+    """Let the stop button of the notebook end a computation that no cell runs."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    except ValueError:                              # not the main thread: there is nothing to let through
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,31 @@
+"""What all tests share."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import settings
+
+# A slow machine is no failure; CI tries the same examples every time.
+settings.register_profile("mlms", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("mlms")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker("notebook")
+        elif "browser" in item.path.parts:
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Path of the browser.  Without one the test is skipped, but on CI it fails."""
+    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
+        if name and shutil.which(name):
+            return shutil.which(name)
+    sentence = "no Chromium here: install it (Debian: sudo apt install chromium) or give CHROMIUM=/path/to/it"
+    if os.environ.get("CI"):
+        pytest.fail(sentence)
+    pytest.skip(sentence)

@@ -1,0 +1,80 @@
+"""Levels derived from bands: a case to check in the head, and two real structures checked by hand."""
+
+import numpy as np
+import pytest
+
+from mlms_helpers import datasets, levels
+
+
+@pytest.fixture(scope="module")
+def lipon():
+    return datasets.load("lipon")
+
+
+#                      N-2s    O-2p .......  edge   N    empty
+EPS = np.array([-14.0, -3.0, -2.0, -1.0, 0.0, 1.5, 6.0])
+OCC = np.array([2, 2, 2, 2, 2, 2, 0.0])
+SHARE = np.array([[0.95, 0.30, 0.02, 0.01, 0.05, 0.40, 0.1],       # N
+                  [0.05, 0.70, 0.98, 0.99, 0.95, 0.60, 0.9]])      # O
+
+
+def test_toy_bands():
+    edge = levels.host_edge(EPS, OCC, SHARE, [True, False])
+    assert EPS[edge] == 0.0                                        # the highest with less than a tenth on N
+    assert EPS[levels.atom_level(EPS, OCC, SHARE, 0, EPS[edge])] == 1.5
+    assert levels.atom_level(EPS, OCC, SHARE, 1, EPS[edge]) == 5   # O's own: 0.60 is more than half of 0.99
+
+
+def test_window_keeps_the_2s_band_out():
+    share = SHARE.copy()
+    share[0, 1:6] = 0.05, 0.05, 0.05, 0.05, 0.3                    # half of the 2s share would exclude every 2p band
+    assert EPS[levels.atom_level(EPS, OCC, share, 0, 0.0)] == 1.5
+
+
+def test_no_host_band_is_said():
+    with pytest.raises(ValueError, match="no host band edge"):
+        levels.host_edge(EPS, OCC, np.array([[0.9] * 7, [0.1] * 7]), [True, False])
+
+
+@pytest.mark.parametrize("config", ["k0002-0", "k0010-1"])
+def test_two_structures_by_hand(lipon, config):
+    """The definition again, in plain loops over bands."""
+    number = lipon.table.index[lipon.table.config == config][0]
+    atoms = lipon.structures[number]
+    eps, occ, share = atoms.info["eps"], atoms.info["occ"], atoms.arrays["share"]
+    nitrogen = [k for k in range(len(atoms)) if atoms[k].symbol == "N"]
+    band = max(b for b in range(len(eps)) if occ[b] > 1)
+    while sum(share[k, b] for k in nitrogen for b in [band]) >= 0.1:
+        band -= 1
+    edge = eps[band]
+    oxygen = [atoms.arrays["potential"][k] for k in range(len(atoms)) if atoms[k].symbol == "O"]
+    reference = sum(oxygen) / len(oxygen)
+    found = levels.nitrogen_levels([atoms])
+    assert list(found.atom) == nitrogen
+    for row, k in zip(found.itertuples(), nitrogen):
+        inside = [b for b in range(len(eps)) if occ[b] > 1 and eps[b] > edge - 8]
+        top = max(share[k, b] for b in inside)
+        level = max(eps[b] for b in inside if share[k, b] >= top / 2)
+        assert row.depth == pytest.approx(level - edge, abs=1e-9)
+        assert row.aligned == pytest.approx(level - reference, abs=1e-9)
+    edges = levels.band_edges([atoms]).iloc[0]
+    assert edges.host_edge == pytest.approx(edge - reference, abs=1e-9)
+    assert edges.gap == pytest.approx(min(eps[occ < 1]) - edge, abs=1e-9)
+
+
+def test_all_levels_lie_where_they_should(lipon):
+    table = levels.nitrogen_levels(lipon.structures)
+    assert len(table) == (lipon.table.n_nitrogen).sum()
+    assert table.depth.between(-0.5, 4).all() and table.share.between(0.05, 1).all()
+    pristine = levels.band_edges([a for a in lipon.structures if "N" not in a.symbols])
+    np.testing.assert_allclose(pristine.host_edge, pristine.top_level)      # without N the top of all is the host's
+
+
+def test_a_common_shift_of_all_energies_changes_nothing(lipon):
+    """Only differences mean something: shift bands and site potentials together."""
+    atoms = lipon.structures[7].copy()
+    before = levels.nitrogen_levels([atoms])
+    atoms.info["eps"] = atoms.info["eps"] + 3.3
+    atoms.arrays["potential"] = atoms.arrays["potential"] + 3.3
+    after = levels.nitrogen_levels([atoms])
+    np.testing.assert_allclose(after[["depth", "aligned", "centroid"]], before[["depth", "aligned", "centroid"]], atol=1e-9)

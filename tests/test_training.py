@@ -1,0 +1,163 @@
+"""Training: the compiled program against Keras's own fit, seeds, saving, ensembles."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from mlms_helpers import models, training
+
+
+def data(n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3)) * [1, 10, 0.1] + [0, 100, 0]
+    return x, 5 + 2 * x[:, 0] + np.sin(x[:, 2] * 20)
+
+
+def test_model_knows_the_scale():
+    x, y = data()
+    model = models.mlp(x, y, depth=0)
+    model.get_layer("output").set_weights([np.zeros((3, 1)), np.zeros(1)])
+    np.testing.assert_allclose(models.predict(model, x), y.mean(), rtol=1e-6)
+    np.testing.assert_allclose(keras.Model(model.input, model.get_layer("standardise").output)(x).__array__().std(0), 1, rtol=1e-3)
+
+
+def test_learns_and_reports_true_errors():
+    x, y = data()
+    model = models.mlp(x[:150], y[:150], width=32)
+    history = training.fit(model, x[:150], y[:150], validation=(x[150:], y[150:]), epochs=200)
+    assert history.loss.shape == history.val_loss.shape == (200,)
+    rmse = lambda x, y: np.sqrt(((models.predict(model, x) - y) ** 2).mean())
+    assert history.loss[-1] == pytest.approx(rmse(x[:150], y[:150]), rel=1e-4)
+    assert history.val_loss[-1] == pytest.approx(rmse(x[150:], y[150:]), rel=1e-4)
+    assert history.val_loss[-1] < 0.3 * y.std() and history.loss[-1] < 0.1 * history.loss[0] + 0.1
+    assert history.best_epoch == 199
+
+
+def test_a_straight_line_is_least_squares():
+    x, y = data()
+    model = models.mlp(x, y, depth=0)
+    training.fit(model, x, y, epochs=400, batch_size=200, learning_rate=0.02)
+    a = np.column_stack([np.ones(len(x)), x])
+    np.testing.assert_allclose(models.predict(model, x), a @ np.linalg.lstsq(a, y, rcond=None)[0], atol=2e-3 * y.std())
+
+
+def test_first_step_is_that_of_keras():
+    """One batch of everything, one epoch: the order of samples plays no part, so Keras's own `fit` must agree."""
+    x, y = data()
+    ours, theirs = models.mlp(x, y, seed=3), models.mlp(x, y, seed=3)
+    training.fit(ours, x, y, epochs=1, batch_size=200, learning_rate=1e-2)
+    theirs.compile(keras.optimizers.Adam(1e-2), "mse")
+    theirs.fit(x, y.reshape(-1, 1), epochs=1, batch_size=200, verbose=0)
+    for a, b in zip(ours.get_weights(), theirs.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_weight_decay_shrinks_kernels():
+    x, y = data()
+    sizes = []
+    for decay in (0.0, 1.0, 10.0):
+        model = models.mlp(x, y)
+        training.fit(model, x, y, epochs=50, weight_decay=decay)
+        sizes.append(np.linalg.norm(model.get_layer("hidden_1").get_weights()[0]))
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_keep_best_gives_the_best_weights():
+    x, y = data(60)
+    y = y + np.random.default_rng(1).normal(size=60)
+    model = models.mlp(x[:40], y[:40])
+    history = training.fit(model, x[:40], y[:40], validation=(x[40:], y[40:]), epochs=300, learning_rate=1e-2, keep_best=True)
+    assert history.best_epoch == history.val_loss.argmin() < 299
+    found = np.sqrt(((models.predict(model, x[40:]) - y[40:]) ** 2).mean())
+    assert found == pytest.approx(history.val_loss.min(), rel=1e-4)
+
+
+PROGRAM = """
+import numpy as np, hashlib
+from mlms_helpers import models, training
+x = np.random.default_rng(0).normal(size=(100, 5)); y = x[:, 0] ** 2
+m = models.mlp(x, y, dropout=0.1, seed=1)
+training.fit(m, x, y, epochs=20, seed=2)
+print(hashlib.sha256(b"".join(w.tobytes() for w in m.get_weights())).hexdigest())
+"""
+
+
+def test_same_seed_same_weights_in_two_processes():
+    runs = [subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    assert runs[0] == runs[1] and len(runs[0].strip()) == 64
+
+
+def test_other_seeds_other_weights():
+    x, y = data()
+    weights = []
+    for seed in (0, 0, 1):
+        model = models.mlp(x, y, seed=7)
+        training.fit(model, x, y, epochs=5, seed=seed)
+        weights.append(model.get_layer("output").get_weights()[0])
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
+
+
+def test_save_and_load(tmp_path):
+    x, y = data()
+    model = models.mlp(x, y)
+    training.fit(model, x, y, epochs=5)
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(models.predict(keras.models.load_model(tmp_path / "model.keras"), x), models.predict(model, x))
+
+
+def test_ensemble_is_its_members():
+    x, y = data()
+    members = [models.mlp(x, y, seed=k) for k in range(3)]
+    history = training.fit_ensemble(members, x, y, epochs=20, seed=5)
+    alone = models.mlp(x, y, seed=1)
+    single = training.fit(alone, x, y, epochs=20, seed=6)
+    assert history.loss.shape == (3, 20)
+    np.testing.assert_allclose(history.loss[1], single.loss, rtol=2e-2)
+    np.testing.assert_allclose(models.predict(members[1], x), models.predict(alone, x), atol=0.05 * y.std())
+
+
+def test_weight_zero_is_not_seen():
+    x, y = data()
+    y[100:] += 1000                                        # a model that saw these rows would show it
+    model = models.mlp(x[:100], y[:100])
+    training.fit_ensemble([model], x, y, weights=np.repeat([[1, 0]], 100, axis=1).reshape(1, 200), epochs=100)
+    assert np.abs(models.predict(model, x[:100]) - y[:100]).mean() < 1
+
+
+def test_bootstrap_draws_whole_families():
+    groups = np.repeat([3, 5, 8, 9], 3)
+    weights = training.bootstrap_weights(groups, 50, seed=1)
+    assert weights.shape == (50, 12) and (weights.sum(1) == 12).all()
+    for family in np.unique(groups):
+        assert (np.ptp(weights[:, groups == family], axis=1) == 0).all()
+    assert 0.2 < (weights == 0).mean() < 0.45              # (1 - 1/4)^4 = 0.32 are left out
+
+
+def test_data_sizes_share_one_program():
+    """Moving learning rate, decay, epochs or the number of samples compiles nothing new."""
+    training._program.cache_clear()
+    x, y = data()
+    for n, epochs, rate, decay in [(200, 5, 1e-3, 0), (150, 9, 1e-2, 0), (40, 2, 1e-3, 1)]:
+        training.fit(models.mlp(x[:n], y[:n], seed=n), x[:n], y[:n], epochs=epochs, learning_rate=rate, weight_decay=decay)
+    info = training._program.cache_info()
+    assert (info.misses, info.hits) == (1, 2)
+
+
+@pytest.mark.parametrize("x, y, words", [
+    (np.zeros((0, 3)), np.zeros(0), "n_samples"), (np.zeros((5, 3)), np.zeros(4), "as long"),
+    (np.full((5, 3), np.nan), np.zeros(5), "not a finite number"), (np.zeros(5), np.zeros(5), "n_features"),
+])
+def test_bad_data_is_said(x, y, words):
+    model = models.mlp(np.zeros((5, 3)), np.zeros(5))
+    with pytest.raises(ValueError, match=words):
+        training.fit(model, x, y)
+
+
+def test_keep_best_needs_validation():
+    x, y = data()
+    with pytest.raises(ValueError, match="needs validation"):
+        training.fit(models.mlp(x, y), x, y, keep_best=True)
