@@ -57,6 +57,21 @@ def number(answer, right, tolerance, hint, unit=""):
     return hint
 
 
+# --- 00
+
+@exercise("00-lithium")
+def _(answer):
+    return number(answer, 28, 0, "In the legend of the 3-D view the number of atoms stands behind each symbol.")
+
+
+@exercise("00-y")
+def _(answer):
+    y, lithium = answer
+    if (hint := number(y, 5 / 8, 1e-6, "y counts the N atoms for each formula unit, and each formula unit has one P.")):
+        return hint
+    return number(lithium, 29, 1e-6, "Each formula unit holds 3 + y Li atoms, and there are eight of them.")
+
+
 # --- 01
 
 @functools.cache
@@ -93,4 +108,201 @@ def _(answer):
     if error["line"] > 0.85 * error["mean"]:
         return (f"On families kept apart its line has an RMSE of {error['line']:.2f} eV, and the mean alone has {error['mean']:.2f} eV. Let each "
                 "term fade out towards the cutoff: descriptors.cutoff_function.")
+    return None
+
+
+# --- 02
+
+def tampered_forces(structures):
+    """Forces of all structures (list of [n_atoms, 3], eV/A), in which one component of one force has changed its sign."""
+    forces = [atoms.get_forces().copy() for atoms in structures]
+    number = _intruder(len(forces))
+    atom, component = np.unravel_index(np.abs(forces[number]).argmax(), forces[number].shape)
+    forces[number][atom, component] *= -1
+    return forces
+
+
+def _intruder(n):
+    return int(np.random.default_rng(20261123).integers(n))
+
+
+@exercise("02-gap")
+def _(answer):
+    first = datasets.load("lipon").structures[0]
+    eps, occ = first.info["eps"], first.info["occ"]
+    return number(answer, eps[occ < 1].min() - eps[occ > 1].max(), 0.02,
+                  "info['occ'] says which of the energies in info['eps'] are filled (2) and which are empty (0).", "eV")
+
+
+@exercise("02-zero")
+def _(answer):
+    depth, aligned = answer
+    if abs(depth) > 0.01:
+        return "The depth is a difference of two energies in eps. Does a site potential occur in it?"
+    return number(aligned, -5.0, 0.01, "aligned is the level minus the mean potential at the O sites. What happens to the second?", "eV")
+
+
+@exercise("02-intruder")
+def _(answer):
+    return number(answer, _intruder(_nitrogen_sites()[1]), 0, "Which law do the forces of a cell obey, all together?")
+
+
+# --- 03
+
+def _rewritten(atoms):
+    """The same crystal written in five other ways, by what was done to it."""
+    turned, shifted, recut = (atoms.copy() for _ in range(3))
+    turned.rotate(37, (2, 1, 1), rotate_cell=True)
+    shifted.translate((0.31, -0.77, 1.3))
+    a, b, c = atoms.cell
+    recut.set_cell([a, b + a, c])
+    recut.wrap()
+    order = np.random.default_rng(5).permutation(len(atoms))
+    return {"is turned": turned, "is shifted": shifted, "has its atoms in another order": atoms[order],
+            "is cut into a cell with other lattice vectors": recut, "is written with a doubled cell": atoms.repeat((1, 1, 2))}
+
+
+@exercise("03-one-neighbour")
+def _(answer):
+    return number(answer, 0.5, 1e-3, "The Gaussian is 1 at its centre. What does the cutoff function give half the cutoff away?")
+
+
+@exercise("03-count")
+def _(answer):
+    if answer == 6 * 5 + 12 * 10:
+        return "Almost: a pair of two like species (O with O) is a pair too."
+    if answer == 6 * 5 + 12 * 25:
+        return "Almost: Li-O and O-Li are the same pair."
+    return number(answer, 6 * 5 + 12 * 15, 0, "Count the species first, then list the pairs: Li-Li, Li-Ni, ...")
+
+
+@exercise("03-own-descriptor")
+def _(answer):
+    if not callable(answer):
+        return f"The answer should be a function of one structure, not {type(answer).__name__}: write `mine`, without brackets."
+    atoms = next(a for a in datasets.load("lipon").structures if "N" in a.symbols)
+    before = np.atleast_1d(np.asarray(answer(atoms.copy()), float))
+    if not np.isfinite(before).all() or before.size == 0:
+        return "It returns no number, or one that is not finite."
+    size = np.abs(before).max() + 1e-12
+    for what, other in _rewritten(atoms).items():
+        after = np.atleast_1d(np.asarray(answer(other), float))
+        if after.shape != before.shape:
+            return f"Its length changes, from {before.size} to {after.size}, when the crystal {what}."
+        if np.abs(after - before).max() > 1e-6 * size:
+            return f"It changes when the crystal {what}. Which step of your function takes notice of that?"
+    swapped, moved = atoms.copy(), atoms.copy()
+    a, b = np.flatnonzero(atoms.symbols == "N")[0], np.flatnonzero(atoms.symbols == "Li")[0]
+    swapped.numbers[[a, b]] = swapped.numbers[[b, a]]
+    moved.rattle(0.1, seed=3)
+    for what, other in (("an N and a Li change places", swapped), ("all atoms move a little", moved)):
+        if np.abs(np.asarray(answer(other), float) - before).max() < 1e-6 * size:
+            return f"It is blind: it does not change when {what}."
+    return None
+
+
+# --- 05
+
+@exercise("05-step")
+def _(answer):
+    if isinstance(answer, Real) and abs(answer - 0.6) < 1e-6:
+        return "That is the bias b after the step, or w without the factor u of the chain rule."
+    return number(answer, 1.2, 1e-3, "The error is wu + b - v = -3. The slope with respect to w is 2 * error * u.")
+
+
+@exercise("05-weights")
+def _(answer):
+    right = 45 * 32 + 33 * 32 + 33
+    if answer == right - 65:
+        return "Very close: each neuron also has a bias."
+    return number(answer, right, 0, "Go from layer to layer: a layer of m neurons that see n numbers has (n + 1) * m weights.")
+
+
+@functools.cache
+def _site_problem():
+    """The learning problem of notebook 05, on half of its training families: x, y, training and validation rows."""
+    from mlms_helpers import hole_traps
+    structures = datasets.load("lipon").structures
+    x, sites = hole_traps.site_features(structures)
+    y = hole_traps.from_oxygen(np.concatenate([a.arrays["potential"][np.isin(a.symbols, ["O", "N"])] for a in structures]), sites)
+    sites["family"] = np.array([a.info["family"] for a in structures])[sites.structure]
+    train, val, _ = evaluation.split(sites, by="family", test=0.2, validation=0.25)
+    nitrogen = (sites.symbol == "N").to_numpy()
+    y = y - y[train][nitrogen[train]].mean() * nitrogen
+    families = np.random.default_rng(0).permutation(np.unique(sites.family.iloc[train]))
+    half = train[sites.family.iloc[train].isin(families[:len(families) // 2])]
+    return x[:, x[train].std(axis=0) > 1e-3], y, train, half, val
+
+
+@functools.cache
+def _site_error(width=64, depth=2, **settings):
+    """Validation error (eV) of a network of notebook 05 trained on half of the families: mean over three seeds."""
+    from mlms_helpers import models, training
+    x, y, train, half, val = _site_problem()
+    settings = {"learning_rate": 3e-3, "epochs": 250, "weight_decay": 0.0, **settings}
+    errors = []
+    for seed in range(3):
+        net = models.mlp(x[train], y[train], width=width, depth=depth, seed=seed)
+        errors.append(training.fit(net, x[half], y[half], validation=(x[val], y[val]), batch_size=64, seed=seed, **settings).val_loss[-1])
+    return float(np.mean(errors))
+
+
+@exercise("05-rein")
+def _(answer):
+    known = {"learning_rate": (1e-6, 1), "epochs": (1, 1000), "weight_decay": (0, 100), "width": (1, 256), "depth": (1, 4)}
+    if not isinstance(answer, dict) or not answer:
+        return f"The answer should be a dictionary with some of {', '.join(known)}, such as {{'epochs': 240}}."
+    for name, value in answer.items():
+        if name not in known:
+            return f"{name!r} is no setting here; there are {', '.join(known)}."
+        low, high = known[name]
+        whole = name in ("epochs", "width", "depth")
+        if not isinstance(value, Real) or not low <= value <= high or (whole and value != int(value)):
+            return f"{name} should be a {'whole ' if whole else ''}number from {low:g} to {high:g}."
+    before, after = _site_error(), _site_error(**{k: int(v) if k in ("epochs", "width", "depth") else v for k, v in answer.items()})
+    if after > 0.9 * before:
+        return (f"Its validation error is {after:.3f} eV (mean over three seeds), and that of the loose network {before:.3f} eV: it should be below "
+                f"{0.9 * before:.3f} eV. What do the two figures above suggest?")
+    return None
+
+
+# --- 06
+
+@exercise("06-test-size")
+def _(answer):
+    return number(answer, 50, 0.5, "The relative standard error of an RMSE is 1/sqrt(2 n). Set it to 0.1.")
+
+
+@exercise("06-safe-splits")
+def _(answer):
+    columns = {"config", "family", "snapshot", "phase", "n_nitrogen", "temperature"}
+    answer = {answer} if isinstance(answer, str) else set(answer)
+    if answer - columns:
+        return f"There is no such column among the six: {', '.join(sorted(map(str, answer - columns)))}."
+    sites, _ = _nitrogen_sites()
+    safe = {c for c in columns if (sites.groupby("family")[c].nunique() == 1).all()}
+    if answer - safe:
+        return f"With by={sorted(answer - safe)[0]!r} one family can fall on both sides: it has several values of it."
+    if safe - answer:
+        return "These are safe, but there are more. Which columns have only one value in each family?"
+    return None
+
+
+@exercise("06-paired")
+def _(answer):
+    if not callable(answer):
+        return f"The answer should be a function of a, b and groups, not {type(answer).__name__}: write `paired`, without brackets."
+    rng = np.random.default_rng(6)
+    groups = np.repeat(np.arange(30), 4)
+    b = np.repeat(rng.normal(size=30), 4) + 0.3 * rng.normal(size=120)      # errors of one group are alike
+    low, high = (float(v) for v in answer(b.copy(), b.copy(), groups))
+    if abs(low) + abs(high) > 1e-9:
+        return "Two equal models must give the interval 0 to 0. Do both get the same draw?"
+    low, high = (float(v) for v in answer(1.5 * b, b, groups))
+    if low > high or high < 0:
+        return "Model a has larger residuals here, so RMSE(a) - RMSE(b) is positive, and the lower end comes first."
+    if high - low < 0.75 * 0.26:
+        return "The interval is too narrow. Are whole groups drawn, and not single rows?"
+    if high - low > 1.3 * 0.26:
+        return "The interval is too wide. Do both models get the same draw, and is it the 95 % interval?"
     return None

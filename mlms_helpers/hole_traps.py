@@ -69,13 +69,14 @@ class HoleTraps(NamedTuple):
     domain: tuple               # mean and inverse covariance of the features, and the largest distance seen
 
 
-def train(structures, *, n_models=8, depth=0, width=32, epochs=300, batch_size=256, learning_rate=1e-2,
+def train(structures, *, n_models=24, depth=0, strength=3e-3, width=32, epochs=300, batch_size=256, learning_rate=1e-2,
           weight_decay=0.1, seed=0):
     """Learn site potentials, levels and band edges from structures with DFT results.
 
     structures: as `datasets.load("lipon")` gives them.   n_models: members of the committee, each
-    trained on families drawn with replacement.   depth, width: hidden layers and neurons of each
-    (0: a straight line in the descriptors).   The rest as in `training.fit`.
+    trained on families drawn with replacement.   depth: hidden layers; 0, a line in the
+    descriptors, is solved exactly (ridge regression of the given strength, see `solve_line`): Adam would jitter
+    around that solution.   width: neurons a hidden layer; it and the rest, as in `training.fit`, are for depth > 0.
 
     Returns `HoleTraps`.  The lines of step 2 and the error bars come from out-of-bag predictions: each
     family is predicted by the members that have not seen it.
@@ -86,8 +87,12 @@ def train(structures, *, n_models=8, depth=0, width=32, epochs=300, batch_size=2
     family = np.array([a.info["family"] for a in structures])[sites.structure]
     weights = training.bootstrap_weights(family, n_models, seed)
     committee = [models.mlp(x, potential, width=width, depth=depth, seed=1000 * seed + k) for k in range(n_models)]
-    training.fit_ensemble(committee, x, potential, weights=weights, epochs=epochs, batch_size=batch_size,
-                          learning_rate=learning_rate, weight_decay=weight_decay, seed=seed)
+    if depth:
+        training.fit_ensemble(committee, x, potential, weights=weights, epochs=epochs, batch_size=batch_size,
+                              learning_rate=learning_rate, weight_decay=weight_decay, seed=seed)
+    else:
+        for member, w in zip(committee, weights):
+            solve_line(member, x, potential, w, strength)
     votes = np.array([models.predict(m, x) for m in committee])
     unseen = weights == 0
     known = unseen.any(axis=0)                     # a family that every member drew cannot be judged
@@ -137,6 +142,22 @@ def predict(model, structures):
         "unlike": distance[worst], "why": [why[k] for k in worst]})
 
 
+def solve_line(model, x, y, weights, strength):
+    """Give a `models.mlp` without hidden layers the weights that minimise the squared error exactly.
+
+    x: [n_samples, n_features].   y: [n_samples].   weights: [n_samples], how often each sample counts.
+    strength: of the ridge: mean squared error + strength * sum of squared slopes, both in standardised units.
+    A. E. Hoerl and R. W. Kennard, Technometrics 12, 55 (1970).
+    """
+    numbers = lambda layer: [np.asarray(v.value, float) for v in model.get_layer(layer).weights]
+    _, _, into_mean, into_variance = numbers("standardise")
+    spread, mean, *_ = numbers("restore_units")
+    z, t, w = (x - into_mean) / np.sqrt(into_variance), (y - mean) / spread, weights / weights.sum()
+    zc, tc = z - w @ z, t - w @ t
+    slope = np.linalg.solve((zc * w[:, None]).T @ zc + strength * np.eye(z.shape[1]), (zc * w[:, None]).T @ tc)
+    model.get_layer("output").set_weights([slope[:, None], w @ t - (w @ z) @ slope[:, None]])
+
+
 def unlike(model, x):
     """How far sites lie from those of the training set.
 
@@ -149,11 +170,11 @@ def unlike(model, x):
     mean, spread, inverse, largest = model.domain
     z = (x - mean) / spread
     names = feature_names()
-    return np.sqrt(np.einsum("ij,jk,ik->i", z, inverse, z)) / largest, [names[k] for k in np.abs(z).argmax(axis=1)]
+    return np.sqrt(np.einsum("ij,jk,ik->i", z, inverse, z)) / largest, [names[k] for k in np.abs(z[:, :-1]).argmax(axis=1)]
 
 
 def _domain(x, family):
-    """Mean, spread and inverse correlation of the features; the largest distance that a family left out would have."""
+    """Mean, spread and inverse correlation of the features (held back a little); the largest distance in the training set."""
     mean, spread = x.mean(0), np.where(x.std(0) > 1e-9, x.std(0), 1.0)
     z = (x - mean) / spread
     inverse = np.linalg.inv(z.T @ z / len(z) + 0.05 * np.eye(z.shape[1]))
@@ -167,8 +188,9 @@ def _edge_features(structures, potential, sites):
     groups = sites.groupby("structure").indices
     for number in range(len(structures)):
         here = groups[number]
-        v = np.sort(potential[here][oxygen[here]])
-        rows.append([1.0, v[-max(1, len(v) // 10):].mean(), v.std(), 1 - oxygen[here].mean()])
+        v = np.sort(potential[here][oxygen[here]])[::-1]
+        tenth = np.clip(len(v) / 10 - np.arange(len(v)), 0, 1)     # the last O in part: a supercell must give the same
+        rows.append([1.0, v @ tenth / tenth.sum(), v.std(), 1 - oxygen[here].mean()])
     return np.array(rows)
 
 

@@ -41,7 +41,7 @@ def style():
 
 
 def png(fig):
-    """The figure as the bytes of a PNG, 130 dots an inch; the same figure gives the same bytes."""
+    """The figure as the bytes of a PNG, 130 dots an inch; made anew from the same data it has the same bytes."""
     buffer = io.BytesIO()
     with style():
         fig.savefig(buffer, format="png", metadata={"Software": None})
@@ -212,7 +212,8 @@ def bars(errors, *, unit="eV", label="RMSE", title=None, ax=None):
     left, right = min(0, np.nanmin(means - np.nan_to_num(halves))), np.nanmax(ends)
     span = (right - left) or 1.0
     for row, end, mean, half in zip(rows, ends, means, halves, strict=True):
-        text = _number(mean) + (f" ± {_number(half)}" if half > 0 else "")
+        digits = max(2, int(np.ceil(-np.log10(half)))) if half > 0 else 2
+        text = f"{mean:.{digits}f} ± {half:.{digits}f}" if half > 0 else _number(mean)
         ax.text(end + 0.015 * span, row, text, va="center", fontsize=12)
     ax.set_yticks(rows, list(errors))
     ax.set(xlabel=_label(label, unit), xlim=(left, right + 0.24 * span), ylim=(len(errors) - 0.5, -0.5))

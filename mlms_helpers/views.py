@@ -30,12 +30,14 @@ _IONS = {"Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba"}
 # How the 3-D view looks at a structure: z upwards, x to the right, from 25 degrees aside and 18 above, angle of vision 30.
 _ASIDE, _ABOVE, _VISION = np.deg2rad([25, 18, 30])
 
-# 3-D draws into a canvas.  Where there is none (no WebGL, no nglview in this browser), the picture shows instead;
-# it waits four seconds, so that it does not flash up while the 3-D view loads.
+# 3-D draws into a canvas.  Where there is none (no WebGL, no nglview in this browser), the picture shows instead.
+# It waits four seconds, so that it does not flash up while the 3-D view loads.
 _STYLE = """<style>
 .mlms-view:has(canvas) .mlms-static {display: none !important}
 .mlms-view .mlms-static {animation: mlms-late 0s linear 4s backwards}
+.mlms-view:not(:has(canvas)) .mlms-3d {animation: mlms-gone 0s linear 4s forwards; overflow: hidden}
 @keyframes mlms-late {from {max-height: 0; opacity: 0}}
+@keyframes mlms-gone {to {max-height: 0; margin: 0; padding: 0}}
 </style>"""
 _NO_WEBGL = ("Here is a picture, because this browser does not show 3-D: WebGL is switched off or missing. "
              "Look for “hardware acceleration” in the browser's settings, or open the notebook in another browser.")
@@ -64,6 +66,8 @@ def structure(atoms, *, highlight=None, colours=None, label="value", unit="", si
     colours: [n_atoms], a number for each atom, shown as a colour from viridis; default, colours by element.
     label, unit: what these numbers are.   size: width and height in CSS pixels.
 
+    Sticks are drawn for up to 500 atoms, and not to ions such as Li.
+
     Returns StructureView, a widget: `.picked` is the index of the atom picked last, from 0, or None;
     `.on_pick(callback)` has `callback(index)` called for each pick.
     Raises ValueError where there are no atoms, positions are not finite, or lengths differ.
@@ -78,11 +82,12 @@ def static(atoms, *, highlight=None, colours=None, label="value", unit="", title
     Arguments as for `structure`.   Returns Figure; axes in A.
     """
     highlight, colours = _checked(atoms, highlight, colours)
-    fig = Figure(figsize=(7.6, 4.4))
+    corners = _edges(atoms)
+    extent = np.ptp(np.concatenate([atoms.positions, corners.reshape(-1, 3)]), axis=0) + 2.4
+    fig = Figure(figsize=(7.6, np.clip(1.5 + 2.4 * extent[1:].max() / extent[0], 2.6, 5.5)), layout="compressed")
     axes = fig.subplots(1, 2)
     shades = _shades(colours) if colours is not None else _element_colours(atoms)
-    radii = np.where(atoms.numbers == 1, 0.3, 0.45)      # as in the 3-D view
-    corners = _edges(atoms)
+    radii = np.where(atoms.numbers == 1, 0.3, 0.45)
     for ax, (x, y, towards), name in zip(axes, [(0, 2, -1), (0, 1, 2)], ["from the front", "from above"], strict=True):
         depth = atoms.positions[:, 1] * -1 if towards == -1 else atoms.positions[:, 2]
         order = np.argsort(depth)                   # the nearest is drawn last
@@ -117,6 +122,7 @@ class StructureView(ipywidgets.VBox):
 
     picked: index of the atom picked last, from 0, or None.   atoms: the structure.
     three_d: the nglview widget, or None where nglview cannot be used.   status: the line below the view.
+    number: a field for the number of an atom, for those who cannot click; it shows once `on_pick` is used.
     """
 
     picked = traitlets.Int(None, allow_none=True)
@@ -129,22 +135,28 @@ class StructureView(ipywidgets.VBox):
         self._alt = _words(atoms, highlight, colours, label, unit)
         legend = ipywidgets.HTML(_legend(atoms, highlight, colours, label, unit))
         self.status = ipywidgets.HTML(layout={"min_height": "28px"})
+        self.number = ipywidgets.Text(description="Atom number", placeholder=f"0 to {len(atoms) - 1}",
+                                      tooltip="pick an atom by its number", continuous_update=False, style={"description_width": "initial"},
+                                      layout={"width": "200px", "display": "none"})
+        self.number.observe(self._typed, "value")
         self.three_d, reason = _three_d(atoms, highlight, colours, size)
-        wide, high = plots.size(self._picture)
-        picture = ipywidgets.VBox([
-            ipywidgets.HTML(f"<p>{html.escape(reason or _NO_WEBGL)}</p>"),
-            ipywidgets.Image(value=self._picture, format="png", width=str(wide), height=str(high))])
+        wide, high = map(str, plots.size(self._picture))
+        picture = ipywidgets.VBox([ipywidgets.HTML(f"<p>{html.escape(reason or _NO_WEBGL)}</p>"),
+                                   ipywidgets.Image(value=self._picture, format="png", width=wide, height=high)])
         picture.add_class("mlms-static")
-        below = [legend, self.status, picture, ipywidgets.HTML(_STYLE + plots.hidden(self._alt))]
-        super().__init__(([self.three_d] if self.three_d else []) + below)
-        self.add_class("mlms-view")
+        scene = []
         if self.three_d:
+            hint = "Drag to turn; click an atom to pick it; after a click the wheel zooms; Shift and drag zooms too."
+            scene = [ipywidgets.VBox([self.three_d, legend, ipywidgets.HTML(f'<span style="opacity:0.75">{hint}</span>')])]
+            scene[0].add_class("mlms-3d")
             self.three_d.observe(self._clicked, "picked")
-            self._tell("Drag to turn; click an atom to pick it; after a click the wheel zooms.")
+        super().__init__([*scene, picture, self.number, self.status, ipywidgets.HTML(_STYLE + plots.hidden(self._alt))])
+        self.add_class("mlms-view")
 
     def on_pick(self, callback):
         """Have `callback(index)` called for each pick; text that it returns is shown below the view."""
         self._callbacks.append(callback)
+        self.number.layout.display = None           # the keyboard's way to pick
         return self
 
     def pick(self, index):
@@ -168,6 +180,13 @@ class StructureView(ipywidgets.VBox):
             self._tell("That was a bond: click on a ball to pick an atom.")
         elif "atom1" in change.new:
             self.pick(change.new["atom1"]["index"])
+
+    def _typed(self, change):
+        if change.new.strip():
+            try:
+                self.pick(int(change.new))
+            except ValueError:
+                self._tell(f"Type the number of an atom, 0 to {len(self.atoms) - 1}.")
 
     def _tell(self, text):
         self.status.value = f'<div role="status" style="line-height:1.5;max-width:90ch">{html.escape(text)}</div>'

@@ -15,10 +15,9 @@ import ipywidgets
 
 from . import plots
 
-# A value that changes within this time (s) replaces the one before it.
-PAUSE = 0.08
-# A function slower than this (s) waits until the slider rests; a faster one follows it.
-SLOW = 0.3
+# A computation slower than SLOW (s) waits until the controls have rested for PAUSE (s).  A faster one follows
+# them: it gathers what changes within GATHER (s).
+SLOW, PAUSE, GATHER = 0.3, 0.15, 0.02
 _FIT = {"flex_flow": "row wrap", "align_items": "center"}
 
 
@@ -111,13 +110,10 @@ class Explorer(_Panel):
         self.function, self.draw, self.controls = function, draw, dict(controls)
         self.status = ipywidgets.HTML(layout={"min_height": "28px"})
         self._timer, self._seconds, self._deaf = None, 0.0, False
-        texts = [len(c.description or name) for name, c in controls.items()]
-        wide = 7.2 * max(texts, default=0) + 16
         for name, control in controls.items():
             control.description = control.description or name
-            control.style.description_width = f"{wide:.0f}px"
-            control.layout.width = f"{wide + 290:.0f}px"
             control.observe(self._changed, "value")
+        _line_up(list(controls.values()))
         super().__init__([ipywidgets.Box(list(controls.values()), layout=_FIT), self.status, self.image, self.caption])
         self._compute()
 
@@ -154,11 +150,12 @@ class Explorer(_Panel):
         except RuntimeError:                        # no notebook: a test
             self._compute()
             return
-        if self._timer and self._seconds < SLOW:
+        slow = self._seconds > SLOW
+        if self._timer and not slow:
             return                                  # it will read the new values
         if self._timer:
             self._timer.cancel()
-        self._timer = loop.call_later(PAUSE, self._compute)
+        self._timer = loop.call_later(PAUSE if slow else GATHER, self._compute)
 
     def _compute(self):
         if self._timer:
@@ -195,7 +192,7 @@ class Uploader(_Panel):
     def __init__(self, function, accept, label):
         self._start(f"file upload: {label}")
         self.function = function
-        self.upload = ipywidgets.FileUpload(accept=accept, multiple=False, description=label,
+        self.upload = ipywidgets.FileUpload(accept=accept, multiple=False, description=label, tooltip=label,
                                             layout={"width": f"{7.5 * len(label) + 80:.0f}px"})
         self.message = ipywidgets.HTML()
         self.upload.observe(self._uploaded, "value")
@@ -237,6 +234,23 @@ def _tell(box, text, bad=False):
     look = "border-left:4px solid #D55E00;background:#fdf1e7;color:black;padding:4px 10px" if bad else "opacity:0.75"
     role = "alert" if bad else "status"
     box.value = f'<div role="{role}" style="line-height:1.5;max-width:90ch;{look}">{text}</div>'
+
+
+def _line_up(controls):
+    """Descriptions that are never cut, sliders and menus in columns; buttons and boxes are as wide as they are."""
+    loose = [c for c in controls if isinstance(c, (ipywidgets.ToggleButtons, ipywidgets.Checkbox))]
+    wide = 7.2 * max((len(c.description) for c in controls if c not in loose), default=0) + 16
+    for control in controls:
+        control.tooltip = control.description       # else ipywidgets shows the word "null"
+        if control in loose:
+            control.style.description_width = f"{7.2 * len(control.description) + 16:.0f}px"
+            control.layout.width, control.layout.display = "max-content", "flex"
+            control.layout.margin = "2px 24px 2px 12px"
+            if isinstance(control, ipywidgets.Checkbox):
+                control.indent = False
+        else:
+            control.style.description_width = f"{wide:.0f}px"
+            control.layout.width = f"{wide + 290:.0f}px"
 
 
 def _kind(error):

@@ -104,10 +104,12 @@ def make_venv():
                 return
     python = find_python()
     say(f"making .venv with {python}")
-    result = subprocess.run([python, "-m", "venv", "--clear", str(VENV)], stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, universal_newlines=True)
-    if result.returncode:
-        raise Trouble(explain(result.stdout, "making .venv"))
+    # pip in a step of its own: venv would keep the reason to itself where that fails.
+    for command in ([python, "-m", "venv", "--clear", "--without-pip", str(VENV)],
+                    [str(VENV_PYTHON), "-m", "ensurepip", "--default-pip"]):
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+        if result.returncode:
+            raise Trouble(explain(result.stdout, "making .venv"))
 
 
 def forget_damaged(site_packages):
@@ -138,7 +140,7 @@ def install(python, site_packages):
     LOG.write_text("")
     wheels, built = read_lock(LOCK.read_text())
     count = len(re.findall(r"(?m)^\S+==", wheels))
-    say(f"installing {count} packages, some minutes the first time (log: {LOG})")
+    say(f"installing about {count} packages, some minutes the first time (log: {LOG})")
     with tempfile.TemporaryDirectory() as folder:
         for name, text, *options in [("wheels.txt", wheels, "--only-binary", ":all:"),
                                      ("built.txt", built, "--no-build-isolation")]:
@@ -207,7 +209,7 @@ def explain(output, doing):
     if says(r"Permission denied|\[Errno 13\]"):
         return f"a file may not be written while {doing}: make sure that {ROOT} and pip's cache belong to you, and run the command again{log}."
     errors = [line for line in output.splitlines() if "error" in line.lower()] or output.strip().splitlines() or ["no message"]
-    return f"{doing} failed, and pip says \"{errors[-1].strip()[:200]}\": run the command again, or report this with the log{log}."
+    return f"{doing} failed, and the last message is \"{errors[-1].strip()[:200]}\": run the command again, or report this{log}."
 
 
 def settings(prefix):

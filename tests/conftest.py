@@ -15,7 +15,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker("notebook")
-        elif "browser" in item.path.parts:
+        elif item.path.parent.name == "browser":
             item.add_marker("browser")
 
 

@@ -81,6 +81,27 @@ def test_symmetries(held_out):
             np.testing.assert_allclose(np.sort(found[column]), np.sort(np.tile(reference[column], times)), atol=2e-3)
 
 
+def test_a_supercell_has_the_same_levels_whatever_the_number_of_o(lipon, held_out):
+    for n in (1, 2, 3, 4):                      # 31 to 28 O: a tenth of them is no whole number
+        atoms = next(a for a in lipon if a.info["n_nitrogen"] == n)
+        single, double = (hole_traps.predict(held_out[0], [a]) for a in (atoms, make_supercell(atoms, np.diag([2, 1, 1]))))
+        for column in ("aligned", "depth", "depth_sigma"):
+            np.testing.assert_allclose(np.sort(double[column]), np.sort(np.repeat(single[column], 2)), atol=1e-4)
+
+
+def test_a_line_is_solved_exactly():
+    from mlms_helpers import models
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(50, 3)) * [1, 10, 0.1] + 5, rng.integers(0, 3, 50).astype(float)
+    y = x @ [2.0, -0.3, 4.0] + 7 + 0.1 * rng.normal(size=50)
+    model = models.mlp(x, y, depth=0)
+    hole_traps.solve_line(model, x, y, w, 0.0)
+    a = np.column_stack([np.ones(50), x]) * np.sqrt(w)[:, None]
+    np.testing.assert_allclose(models.predict(model, x), np.column_stack([np.ones(50), x]) @ np.linalg.lstsq(a, y * np.sqrt(w), rcond=None)[0], atol=1e-3)
+    hole_traps.solve_line(model, x, y, w, 1e6)
+    np.testing.assert_allclose(models.predict(model, x), w @ y / w.sum(), atol=1e-3)      # held back so much: the mean
+
+
 def test_lithium_deepens_no_trap(held_out):
     """A Li ion pushed towards an N atom lowers the energy of electrons there: the level must fall."""
     model, test = held_out

@@ -1,0 +1,102 @@
+"""The notebooks as a reader has them: opened in JupyterLab, run, looked at, moved, clicked, fed with a file."""
+
+import re
+
+import ase.io
+import jupyter_lab
+import pytest
+
+from mlms_helpers import datasets
+
+# The main path.  (nbval runs all notebooks; here is what only a browser can tell.)
+PATH = ["00-start-here", "02-structures-and-data", "05-training", "15-defect-levels"]
+
+
+@pytest.fixture(scope="module", params=PATH)
+def notebook(request, lab):
+    """(page, name) with the notebook run."""
+    if not (jupyter_lab.ROOT / "notebooks" / f"{request.param}.ipynb").exists():
+        pytest.fail(f"notebooks/{request.param}.ipynb is missing")
+    lab.open(f"{request.param}.ipynb")
+    print(f"{request.param}: ran in {lab.run_all(seconds=400):.0f} s")
+    lab.page.wait_for_timeout(1000)
+    return lab, request.param
+
+
+def about(name):
+    """For a test of one notebook only."""
+    return pytest.mark.parametrize("notebook", [name], indirect=True)
+
+
+def test_runs_and_shows_every_widget(notebook):
+    lab, _ = notebook
+    assert lab.errors() == []
+    assert lab.cut_texts() == []
+
+
+def test_three_d_views_hold_a_drawing(notebook):
+    lab, name = notebook
+    canvases = lab.canvases()
+    if name in ("02-structures-and-data", "15-defect-levels"):
+        assert canvases, "there is no 3-D view"
+    for canvas in canvases:
+        assert lab.drawn(canvas), lab.ink(canvas)
+
+
+def test_every_slider_changes_its_figure(notebook):
+    lab, name = notebook
+    sliders = lab.sliders()
+    if name == "05-training":
+        assert len(sliders) >= 3
+    for label, handle in sliders:
+        taken = lab.move_slider(handle)
+        assert taken, f"the figure did not change when `{label}` moved"
+        print(f"{name}, {label}: {taken:.0f} ms")
+    assert lab.errors() == []
+
+
+@about("02-structures-and-data")
+def test_a_picked_atom_reaches_python(notebook):
+    lab, _ = notebook
+    lab.python("view.picked = None")
+    at = [canvas for canvas in lab.canvases() if "Atom number" in lab.output(canvas).inner_text()] or lab.canvases()
+    assert lab.click_atoms(at[0], lambda: lab.python("print(view.picked)") != "None")
+    picked = lab.python("print(view.picked)")
+    assert lab.until(lambda: f"atom {picked}: " in lab.output(at[0]).inner_text())
+
+
+@pytest.fixture(scope="module")
+def structure():
+    """A structure with the fewest N atoms that has any, without its calculated results."""
+    atoms = min((a for a in datasets.load("lipon").structures if "N" in a.symbols), key=lambda a: (a.symbols == "N").sum())
+    return ase.Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True)
+
+
+@about("15-defect-levels")
+@pytest.mark.parametrize("name, kind", [("my.cif", "cif"), ("POSCAR", "vasp"), ("my.extxyz", "extxyz")])
+def test_an_uploaded_structure_gets_its_levels(notebook, structure, tmp_path, name, kind):
+    lab, _ = notebook
+    output = lab.output(lab.page.locator(".jp-Notebook .widget-upload").first)
+    lab.python("uploader.message.value = ''")
+    ase.io.write(tmp_path / name, structure, format=kind)
+    lab.upload(tmp_path / name)
+    assert lab.until(lambda: name in output.inner_text() and "eV" in output.inner_text(), 90), output.inner_text()
+    assert output.locator("[role=alert]").count() == 0, output.inner_text()
+    levels = re.findall(r"-?\d+\.\d+", lab.python("print(uploader.result[0])"))
+    assert len(levels) >= (structure.symbols == "N").sum()
+
+
+@about("15-defect-levels")
+@pytest.mark.parametrize("name, content", [("empty.cif", b""), ("noise.cif", bytes(range(256)) * 20), ("POSCAR", b"Li3N\n1.0\n")])
+def test_a_file_that_is_no_structure_gets_a_sentence(notebook, structure, tmp_path, name, content):
+    lab, _ = notebook
+    output = lab.output(lab.page.locator(".jp-Notebook .widget-upload").first)
+    (tmp_path / name).write_bytes(content)
+    lab.upload(tmp_path / name)
+    assert lab.until(lambda: output.locator("[role=alert]").count(), 60), output.inner_text()
+    sentence = output.locator("[role=alert]").inner_text()
+    print(sentence)
+    assert name in sentence and "Traceback" not in output.inner_text()
+    ase.io.write(tmp_path / "good.cif", structure)
+    lab.upload(tmp_path / "good.cif")
+    assert lab.until(lambda: "good.cif" in output.inner_text() and "eV" in output.inner_text(), 90)

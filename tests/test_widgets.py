@@ -1,0 +1,176 @@
+"""Widgets without a browser: set a value, read the result."""
+
+import asyncio
+import datetime
+
+import ipywidgets
+import pytest
+
+from mlms_helpers import plots, widgets
+
+
+def times(a, b=2.0):
+    if a == 13:
+        raise ValueError("13 brings <bad> luck")
+    if a == 14:
+        return a / 0
+    return a * b
+
+
+def draw(result):
+    return plots.histogram([result], title="product"), f"The product is {result:g}."
+
+
+def explorer(function=times):
+    return widgets.explore(function, draw, a=widgets.slider("number", 1, 20, 3),
+                           b=widgets.slider("factor", 0.1, 10.0, 2.0, unit="1/s", log=True))
+
+
+def test_result_and_picture_follow_the_controls():
+    e = explorer()
+    first = bytes(e.image.value)
+    assert e.result == 6 and first.startswith(b"\x89PNG") and "computed in" in e.status.value
+    e.controls["a"].value = 5
+    assert e.result == 10 and e.image.value != first
+    assert "The product is 10." in e.caption.value
+    assert e.set(a=4, b=0.5) == 2 == e.result
+
+
+def test_a_refused_value_says_why_and_keeps_the_picture():
+    e = explorer()
+    before = e.image.value
+    e.controls["a"].value = 13
+    assert e.result is None and e.image.value == before
+    assert "13 brings &lt;bad&gt; luck" in e.status.value and "alert" in e.status.value
+    e.controls["a"].value = 2
+    assert e.result == 4 and "bad" not in e.status.value
+
+
+def test_a_mistake_in_the_function_is_named_and_not_hidden():
+    e = explorer()
+    with pytest.raises(ZeroDivisionError):
+        e.controls["a"].value = 14
+    assert "ZeroDivisionError" in e.status.value
+    assert e.set(a=2) == 4
+
+
+def test_an_interrupted_computation_can_be_repeated():
+    def stop(a, b):
+        if a == 9:
+            raise KeyboardInterrupt
+        return a
+    e = explorer(stop)
+    e.controls["a"].value = 9
+    assert e.result is None and "Stopped" in e.status.value
+    assert e.set(a=2) == 2
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_of_many_values_only_the_last_is_computed(slow):
+    calls = []
+
+    def record(a, b):
+        calls.append(a)
+        return a
+
+    async def move():
+        for value in range(4, 18):
+            e.controls["a"].value = value
+        await asyncio.sleep(3 * widgets.PAUSE)
+
+    e = explorer(record)
+    e._seconds = 1.0 if slow else 0.0
+    asyncio.run(move())
+    assert calls == [3, 17] and e.result == 17
+
+
+def test_result_is_never_stale_and_set_computes_once():
+    calls = []
+
+    def record(a, b):
+        calls.append((a, b))
+        return a * b
+
+    async def cell():
+        e.controls["a"].value = 7
+        assert e.result == 14           # before the pause is over
+        e.set(a=8, b=1.0)
+        await asyncio.sleep(3 * widgets.PAUSE)
+
+    e = explorer(record)
+    asyncio.run(cell())
+    assert calls == [(3, 2.0), (7, 2.0), (8, 1.0)]
+
+
+def test_a_fast_function_follows_a_moving_slider():
+    calls = []
+
+    async def move():
+        for value in range(4, 12):
+            e.controls["a"].value = value
+            await asyncio.sleep(2 * widgets.GATHER)
+
+    e = widgets.explore(lambda a: calls.append(a) or a, lambda r: None, a=widgets.slider("number", 1, 20, 3))
+    asyncio.run(move())
+    e.result
+    assert len(calls) > 3 and calls[-1] == 11
+
+
+def test_unknown_control_is_named():
+    with pytest.raises(ValueError, match="no control is called 'c'; there are: a, b"):
+        explorer().set(c=1)
+
+
+def test_descriptions_have_room_and_saved_output_is_plain():
+    e = explorer()
+    assert {c.style.description_width for c in e.controls.values()} == {"102px"}
+    assert repr(e) == "interactive figure: number, factor (1/s)"
+    data, meta = e._repr_mimebundle_()
+    assert data["text/plain"] == repr(e) and "image/png" in data
+    assert "application/vnd.jupyter.widget-view+json" in data and meta["image/png"]["alt"] == "The product is 6."
+
+
+def test_slider_kinds():
+    assert isinstance(widgets.slider("n", 1, 9, 3), ipywidgets.IntSlider)
+    rate = widgets.slider("rate", 1e-4, 1e-1, 1e-2, log=True)
+    assert (rate.min, rate.max, rate.value) == (pytest.approx(-4), pytest.approx(-1), 0.01)
+    cutoff = widgets.slider("cutoff", 2.0, 8.0, 5.0, unit="Å", step=0.5)
+    assert (cutoff.step, cutoff.readout_format, cutoff.description) == (0.5, ".1f", "cutoff (Å)")
+
+
+def look(name, content):
+    if not content:
+        raise ValueError(f"`{name}` is empty.")
+    if content == b"unexpected":
+        raise KeyError("internal")
+    if content == b"quiet":
+        return "<p>no picture</p>", None
+    return f"<p>{len(content)} bytes</p>", plots.histogram([1, 2], title=name)
+
+
+def test_upload_says_what_the_function_says():
+    u = widgets.upload(look, accept=".cif")
+    text, _ = u.feed("a.cif", b"1234")
+    assert text == "<p>4 bytes</p>" and "4 bytes" in u.message.value and u.image.value
+    assert u.image.layout.display is None
+    u.feed("b.cif", b"quiet")
+    assert u.image.layout.display == "none"
+
+
+@pytest.mark.parametrize("content, part", [(b"", "is empty"), (b"unexpected", "something missing in the file (KeyError)")])
+def test_upload_fails_in_a_sentence_and_goes_on(content, part):
+    u = widgets.upload(look)
+    u.feed("good.cif", b"1234")
+    assert u.feed("<b>.cif", content) is None and u.result is None
+    assert part in u.message.value and "&lt;b&gt;.cif" in u.message.value and "<b>.cif" not in u.message.value
+    assert "Traceback" not in u.message.value and u.image.layout.display == "none"
+    assert u.feed("good.cif", b"12")[0] == "<p>2 bytes</p>"
+
+
+def test_the_same_file_may_come_twice():
+    seen = []
+    u = widgets.upload(lambda name, content: (seen.append((name, content)) or "", None))
+    for _ in range(2):
+        u.upload.value = ({"name": "a.cif", "type": "", "size": 2, "content": memoryview(b"12"),
+                           "last_modified": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)},)
+    assert seen == [("a.cif", b"12")] * 2 and u.upload.value == ()
