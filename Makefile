@@ -45,11 +45,11 @@ lock:  ## bring requirements.lock up to date with pyproject.toml (needs uv); LOC
 
 data:  ## compute a dataset anew: make data NAME=lipon ARGS="--families 0:2 --out runs/lipon"
 	@test -n "$(NAME)" -a -f "data/generate/$(NAME).py" || { echo "mlms: give NAME=, one of the generators in data/generate:" \
-	    $(patsubst data/generate/%.py,%,$(wildcard data/generate/*.py)) >&2; exit 1; }
+	    $(filter-out common gather,$(patsubst data/generate/%.py,%,$(wildcard data/generate/*.py))) >&2; exit 1; }
 	@command -v $(GENERATE_PYTHON) >/dev/null || { echo "mlms: the generators need their own environment:" \
 	    "python3 -m venv .venv-generate && .venv-generate/bin/pip install -e '.[generate]'" >&2; exit 1; }
 	$(GENERATE_PYTHON) data/generate/$(NAME).py $(ARGS)
 
 clean:  ## remove what tests and builds left; .venv stays
 	rm -rf .pytest_cache .hypothesis build *.egg-info setup.log
-	find mlms_helpers tests notebooks data scripts -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+	find mlms_helpers tests notebooks data scripts -name __pycache__ -o -name .ipynb_checkpoints 2>/dev/null | xargs rm -rf

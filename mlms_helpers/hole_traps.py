@@ -7,8 +7,10 @@
    ones).  The depth of the trap is the difference.
 """
 
+import functools
 from typing import NamedTuple
 
+import ase
 import numpy as np
 import pandas as pd
 
@@ -35,11 +37,20 @@ def site_features(structures):
             raise ValueError(f"structure {number} holds no O: levels are measured from the O sites")
     sites = pd.DataFrame([(n, k, s) for n, atoms in enumerate(structures) for k, s in enumerate(atoms.symbols)],
                          columns=["structure", "atom", "symbol"])
-    madelung = from_oxygen(-descriptors.madelung_potential(structures), sites)
-    x = np.column_stack([madelung, descriptors.crystal_field(structures),
-                         descriptors.symmetry_functions(structures, species=SPECIES), sites.symbol == "N"])
+    x = np.concatenate([_all_features(atoms.numbers.tobytes(), atoms.positions.tobytes(), atoms.cell.array.tobytes(), tuple(atoms.pbc))
+                        for atoms in structures])
+    x = np.column_stack([from_oxygen(x[:, 0], sites), x[:, 1:], sites.symbol == "N"])
     anions = sites.symbol.isin(("O", "N")).to_numpy()
     return x[anions].astype(float), sites[anions].reset_index(drop=True)
+
+
+@functools.lru_cache(maxsize=1000)
+def _all_features(numbers, positions, cell, pbc):
+    """Madelung energy (eV), crystal field, symmetry functions of all atoms of one structure, kept for the next time it comes."""
+    atoms = [ase.Atoms(numbers=np.frombuffer(numbers, int), positions=np.frombuffer(positions).reshape(-1, 3),
+                       cell=np.frombuffer(cell).reshape(3, 3), pbc=pbc)]
+    return np.column_stack([-descriptors.madelung_potential(atoms), descriptors.crystal_field(atoms),
+                            descriptors.symmetry_functions(atoms, species=SPECIES)])
 
 
 def feature_names():
@@ -140,6 +151,19 @@ def predict(model, structures):
         "aligned": aligned.mean(0), "aligned_sigma": np.hypot(aligned.std(0), rest["aligned"]),
         "depth": depth.mean(0), "depth_sigma": np.hypot(depth.std(0), rest["depth"]),
         "unlike": distance[worst], "why": [why[k] for k in worst]})
+
+
+def warning(found):
+    """One sentence for a structure that is unlike anything in the training set, or "" for a familiar one.
+
+    found: what `predict` returns for one structure.
+    """
+    if len(found) == 0 or found.unlike.max() <= 1:
+        return ""
+    name = found.why[found.unlike.idxmax()]
+    what = f"the number of {name.replace(' around ', ' atoms about ')} from one of its O or N atoms" if " around " in name else f"the {name} at one of its O or N atoms"
+    return (f"Warning: this structure is unlike anything in the training set ({found.unlike.max():.1f} times as far out as the strangest "
+            f"one there). What stands out most is {what}. The error bars hold for familiar structures only: do not trust them here.")
 
 
 def solve_line(model, x, y, weights, strength):

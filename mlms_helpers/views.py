@@ -24,6 +24,7 @@ from . import plots
 COLOURS = {"Li": "#CC79A7", "O": "#D55E00", "N": "#0072B2", "P": "#E69F00", "H": "#DDDDDD", "C": "#555555",
            "S": "#F0E442", "Si": "#56B4E9"}
 HIGHLIGHT = "#009E73"
+BLANK = "#cfcfcf"             # an atom without a number, where the others have one
 _COLOUR_MAP = "viridis"
 # Drawn as balls without sticks: their bonds are ionic, and sticks to them would hide all others.
 _IONS = {"Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba"}
@@ -63,7 +64,8 @@ def structure(atoms, *, highlight=None, colours=None, label="value", unit="", si
     """A crystal or molecule in 3-D: drag to turn it, click an atom to pick it.
 
     atoms: `ase.Atoms`; its cell is drawn where it has one.   highlight: indices of atoms to mark with a halo.
-    colours: [n_atoms], a number for each atom, shown as a colour from viridis; default, colours by element.
+    colours: [n_atoms], a number for each atom, shown as a colour from viridis (NaN: grey, for atoms
+    that have none); default, colours by element.
     label, unit: what these numbers are.   size: width and height in CSS pixels.
 
     Sticks are drawn for up to 500 atoms, and not to ions such as Li.
@@ -238,12 +240,16 @@ def _three_d(atoms, highlight, colours, size):
         palette = [to_hex(c) for c in matplotlib.colormaps[_COLOUR_MAP](np.linspace(0, 1, 11))]
     scheme = {"color_scheme": "bfactor", "color_scale": palette, "color_domain": [0, top], "color_mode": "rgb"}
     view.add_structure(nglview.TextStructure(_pdb(atoms, numbers)), default_representation=False)
+    blank = np.zeros(len(atoms), bool) if colours is None else np.isnan(colours)
+    look = {"color": BLANK} if blank.any() else scheme
     ions = [i for i, symbol in enumerate(atoms.symbols) if symbol in _IONS]
     rest = [i for i in range(len(atoms)) if atoms.symbols[i] not in _IONS]
     if rest:
-        view.add_representation("ball+stick", selection=rest, radius=0.14, aspect_ratio=3.2, **scheme)
+        view.add_representation("ball+stick", selection=rest, radius=0.14, aspect_ratio=3.2, **look)
     if ions:
-        view.add_representation("spacefill", selection=ions, radius_type="size", radius_size=0.45, **scheme)
+        view.add_representation("spacefill", selection=ions, radius_type="size", radius_size=0.45, **look)
+    if blank.any():                                 # the few that have a number stand out
+        view.add_representation("spacefill", selection=np.flatnonzero(~blank).tolist(), radius_type="size", radius_size=0.65, **scheme)
     grey = [0.4, 0.4, 0.4]
     edges = [("cylinder", start.tolist(), end.tolist(), grey, 0.05) for start, end in _edges(atoms)]
     if edges:                                       # NGL's own cell is always orange, as oxygen is here
@@ -321,7 +327,8 @@ def _range(colours):
 
 def _shades(colours):
     low, high = _range(colours)
-    return [to_hex(c) for c in matplotlib.colormaps[_COLOUR_MAP]((np.nan_to_num(colours, nan=low) - low) / (high - low))]
+    shades = matplotlib.colormaps[_COLOUR_MAP]((np.nan_to_num(colours, nan=low) - low) / (high - low))
+    return [BLANK if np.isnan(value) else to_hex(shade) for value, shade in zip(colours, shades, strict=True)]
 
 
 def _dot(colour, text, edge="black"):
@@ -339,8 +346,9 @@ def _legend(atoms, highlight, colours, label, unit):
     else:
         low, high = _range(colours)
         ramp = ",".join(to_hex(c) for c in matplotlib.colormaps[_COLOUR_MAP](np.linspace(0, 1, 7)))
+        grey = "; grey: no value" if np.isnan(colours).any() else ""
         parts.append(f'{html.escape(label)}: {low:.2f} <span style="display:inline-block;width:9em;height:0.9em;'
-                     f'vertical-align:-0.1em;background:linear-gradient(to right,{ramp})"></span> {high:.2f} {html.escape(unit)}')
+                     f'vertical-align:-0.1em;background:linear-gradient(to right,{ramp})"></span> {high:.2f} {html.escape(unit)}{grey}')
     if len(highlight):
         parts.append(ball.format(f"3px solid {HIGHLIGHT}", "transparent", "marked"))
     what = f"<b>{atoms.get_chemical_formula(mode='hill')}</b>, {len(atoms)} atoms"

@@ -25,7 +25,8 @@ def slider(label, low, high, value, *, unit="", step=None, log=False):
     """A slider for whole numbers (all of low, high, value are int) or for numbers; log: in equal factors.
 
     label: what it changes.   unit: shown behind the label.   step: default 1 or a hundredth of the range;
-    with log, in powers of ten, default 0.1.   Its `.value` is the number itself, also with log.
+    with log, in powers of ten, default 0.1.   Its `.value` is the number itself, also with log; `explore`
+    moves it to the nearest step.
     """
     look = {"description": f"{label} ({unit})" if unit else label, "value": value}
     if log:
@@ -109,9 +110,10 @@ class Explorer(_Panel):
         self._start("interactive figure: " + ", ".join(c.description or name for name, c in controls.items()))
         self.function, self.draw, self.controls = function, draw, dict(controls)
         self.status = ipywidgets.HTML(layout={"min_height": "28px"})
-        self._timer, self._seconds, self._deaf = None, 0.0, False
+        self._timer, self._seconds, self._deaf, self._computed = None, 0.0, False, None
         for name, control in controls.items():
             control.description = control.description or name
+            control.value = _on_step(control, control.value)
             control.observe(self._changed, "value")
         _line_up(list(controls.values()))
         super().__init__([ipywidgets.Box(list(controls.values()), layout=_FIT), self.status, self.image, self.caption])
@@ -129,21 +131,26 @@ class Explorer(_Panel):
         self._result = value
 
     def set(self, **values):
-        """Set controls by name and compute once, now.  Returns the result."""
+        """Set controls by name, sliders to their nearest step, and compute once, now.  Returns the result."""
         unknown = sorted(set(values) - set(self.controls))
         if unknown:
             raise ValueError(f"no control is called {unknown[0]!r}; there are: {', '.join(self.controls)}")
         self._deaf = True
         try:
             for name, value in values.items():
-                self.controls[name].value = value
+                self.controls[name].value = _on_step(self.controls[name], value)
         finally:
             self._deaf = False
         self._compute()
         return self._result
 
+    def values(self):
+        """The controls' values by name, numbers with ten digits: the browser returns others in the last ones."""
+        return {name: float(f"{c.value:.10g}") if isinstance(c.value, float) else c.value
+                for name, c in self.controls.items()}
+
     def _changed(self, _):
-        if self._deaf:
+        if self._deaf or self.values() == self._computed:
             return
         try:
             loop = asyncio.get_running_loop()
@@ -160,11 +167,11 @@ class Explorer(_Panel):
     def _compute(self):
         if self._timer:
             self._timer.cancel()
-        self._timer, start = None, time.perf_counter()
+        self._timer, self._computed, start, values = None, None, time.perf_counter(), self.values()
         _tell(self.status, "computing …")
         try:
             with _interruptible():
-                result = self.function(**{name: c.value for name, c in self.controls.items()})
+                result = self.function(**values)
                 self._show(self.draw(result))
         except ValueError as error:
             self._result = None
@@ -177,7 +184,7 @@ class Explorer(_Panel):
             _tell(self.status, f"The computation failed with {type(error).__name__}: {error}", bad=True)
             raise
         else:
-            self._result = result
+            self._result, self._computed = result, values
             self._seconds = time.perf_counter() - start
             _tell(self.status, f"computed in {self._seconds:.2f} s")
 
@@ -234,6 +241,16 @@ def _tell(box, text, bad=False):
     look = "border-left:4px solid #D55E00;background:#fdf1e7;color:black;padding:4px 10px" if bad else "opacity:0.75"
     role = "alert" if bad else "status"
     box.value = f'<div role="{role}" style="line-height:1.5;max-width:90ch;{look}">{text}</div>'
+
+
+def _on_step(control, value):
+    """The step of a slider nearest to a value: the browser moves it there anyway, and would have it computed again."""
+    if isinstance(control, ipywidgets.FloatLogSlider):
+        steps = round((math.log(value, control.base) - control.min) / control.step)
+        return control.base ** round(control.min + steps * control.step, 7)
+    if isinstance(control, (ipywidgets.FloatSlider, ipywidgets.IntSlider)):
+        return type(value)(round(control.min + round((value - control.min) / control.step) * control.step, 7))
+    return value
 
 
 def _line_up(controls):

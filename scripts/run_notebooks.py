@@ -58,7 +58,8 @@ def clean(notebook):
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03d}"
         cell.metadata.pop("execution", None)
-        cell.metadata.pop("collapsed", None)
+        for key in ("collapsed", "lines_to_next_cell"):
+            cell.metadata.pop(key, None)
         if cell.cell_type == "code":
             cell.outputs = merged(cell.outputs)
             for output in cell.outputs:

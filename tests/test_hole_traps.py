@@ -65,6 +65,15 @@ def test_known_families_look_alike_and_strangers_do_not(lipon, held_out):
     assert (hole_traps.predict(model, [strange, scrambled]).unlike > 1).all()
 
 
+def test_a_stranger_is_named_in_words(held_out):
+    model, test = held_out
+    assert hole_traps.warning(hole_traps.predict(model, [test[0]]).assign(unlike=0.9)) == ""
+    strange = test[0].copy()
+    strange.set_cell(strange.cell * 0.85, scale_atoms=True)
+    words = hole_traps.warning(hole_traps.predict(model, [strange]))
+    assert words.startswith("Warning: this structure is unlike") and "do not trust" in words and "is N" not in words and "\n" not in words
+
+
 def test_symmetries(held_out):
     model, test = held_out
     atoms, rng = test[1], np.random.default_rng(1)

@@ -30,6 +30,9 @@ FIGURES = [
     lambda: plots.bars({"mean of the training set": (0.66, 0.08), "network": (0.2, 0.0)}, title="Half the error"),
     lambda: plots.histogram({"y = 1": TRUE, "y = 2": TRUE + 1}, title="Levels"),
     lambda: plots.histogram(TRUE),
+    lambda: plots.levels([0.4, 1.2, 2.5], [0.3, 0.3, 0.3], names=["atom 40", "atom 52", "atom 58"], true=[0.5, 1.0, 2.9], title="Three traps"),
+    lambda: plots.levels([1.2]),
+    lambda: plots.levels(np.linspace(-0.4, 3, 64), np.full(64, 0.3)),
 ]
 
 
@@ -81,6 +84,9 @@ def test_bars_take_a_table():
     table = pd.DataFrame({"mean": [1.0, 2.0], "half_width": [0.1, 0.2]}, index=["a", "b"])
     fig = plots.bars(table)
     assert [t.get_text() for t in fig.axes[0].texts] == ["1.00 ± 0.10", "2.00 ± 0.20"]
+    fig = plots.bars({"a": (0.434, 0.002), "b": (0.5, 0.0)})
+    assert [t.get_text() for t in fig.axes[0].texts] == ["0.434 ± 0.002", "0.500"]
+    assert plots.bars({"a": (0.0031, 0.0004)}).axes[0].texts[0].get_text() == "0.0031 ± 0.0004"
 
 
 @pytest.mark.parametrize("call, part", [

@@ -23,7 +23,7 @@ def draw(result):
 
 def explorer(function=times):
     return widgets.explore(function, draw, a=widgets.slider("number", 1, 20, 3),
-                           b=widgets.slider("factor", 0.1, 10.0, 2.0, unit="1/s", log=True))
+                           b=widgets.slider("factor", 0.0, 10.0, 2.0, unit="1/s", step=0.5))
 
 
 def test_result_and_picture_follow_the_controls():
@@ -128,6 +128,16 @@ def test_descriptions_have_room_and_saved_output_is_plain():
     data, meta = e._repr_mimebundle_()
     assert data["text/plain"] == repr(e) and "image/png" in data
     assert "application/vnd.jupyter.widget-view+json" in data and meta["image/png"]["alt"] == "The product is 6."
+
+
+def test_values_stand_on_the_steps_that_the_browser_can_show():
+    e = widgets.explore(lambda **values: values, lambda values: None,
+                        rate=widgets.slider("rate", 1e-5, 1.0, 3e-3, log=True),
+                        cutoff=ipywidgets.FloatSlider(value=5.33, min=2, max=8, step=0.5),
+                        size=ipywidgets.IntSlider(value=33, min=10, max=90, step=10),
+                        menu=ipywidgets.Dropdown(options=["a", "b"]))
+    assert e.result == {"rate": 0.00316227766, "cutoff": 5.5, "size": 30, "menu": "a"}
+    assert e.set(rate=0.03, cutoff=2.1, menu="b") == {"rate": 0.0316227766, "cutoff": 2.0, "size": 30, "menu": "b"}
 
 
 def test_slider_kinds():

@@ -77,12 +77,14 @@ def update_checksums(folder):
     Returns the names of the files that have such a line.
     """
     card = Path(folder) / "README.md"
-    text, found = card.read_text(encoding="utf-8"), []
+    text = before = card.read_text(encoding="utf-8")
+    found = []
     for path in sorted(p for p in card.parent.iterdir() if p.is_file() and p != card):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         text, lines = re.subn(rf"^( *)[0-9a-f]{{64}}(?=  {re.escape(path.name)}$)", rf"\g<1>{digest}", text, flags=re.M)
         found += [path.name] * lines
-    write_whole(card, text.encode("utf-8"))
+    if text != before:
+        write_whole(card, text.encode("utf-8"))
     return found
 
 

@@ -99,8 +99,11 @@ class Lab:
         self.page.goto(f"{self.address}/lab/tree/{name}?reset&token={self.token}", wait_until="domcontentloaded")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
         self.page.wait_for_function(
-            "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            "document.querySelector('.jp-Dialog')"
+            " || window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
             timeout=90_000, polling=100)
+        dialog = self.page.locator(".jp-Dialog")
+        assert not dialog.count(), f"{name}: JupyterLab asks its reader: {dialog.first.inner_text()!r}"
         self.page.evaluate("() => { window.jupyterapp.shell.collapseLeft() }")     # the file browser takes room
         return self
 

@@ -162,6 +162,21 @@ def test_slider_redraws_its_figure_in_place(lab, record_property):
     assert "computed in" in lab.output(handle).inner_text()
 
 
+def test_the_browser_changes_no_value_by_itself(lab):
+    run(lab, "steps.ipynb", [SETUP, """
+computed = []
+explorer = widgets.explore(lambda **values: computed.append(values) or values, lambda values: plots.histogram(list(values.values())),
+                           rate=widgets.slider("rate", 1e-5, 1.0, 3e-3, log=True),
+                           share=widgets.slider("share", 0.0, 1.0, 0.333, step=0.1),
+                           cutoff=widgets.slider("cutoff", 2.0, 8.0, 5.55, unit="Å"),
+                           samples=widgets.slider("samples", 7, 200, 33, step=5))
+explorer"""])
+    for rate in (1e-5, 2e-5, 7e-4, 0.011, 0.23, 1.0):
+        lab.python(f"explorer.set(rate={rate}, share={rate}, cutoff={2 + 5 * rate}, samples=int(200 * {rate}) + 7)")
+        lab.page.wait_for_timeout(300)
+    assert lab.python("print(len(computed))") == "7", lab.python("print(computed)")
+
+
 def test_a_slow_function_waits_for_the_slider_to_rest_and_the_last_value_wins(lab):
     run(lab, "sliders.ipynb", SLIDERS)
     *_, (label, handle) = lab.sliders()
