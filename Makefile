@@ -19,7 +19,7 @@ BIN = .venv/bin
 START = $(wildcard notebooks/00-start-here.ipynb)
 ROOT_USER = $(filter 0,$(shell id -u))
 
-.PHONY: help lab test setup lock data clean
+.PHONY: help lab test setup lock data bench clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*##/  make \1 -/p' Makefile
@@ -49,6 +49,9 @@ data:  ## compute a dataset anew: make data NAME=lipon ARGS="--families 0:2 --ou
 	@command -v $(GENERATE_PYTHON) >/dev/null || { echo "mlms: the generators need their own environment:" \
 	    "python3 -m venv .venv-generate && .venv-generate/bin/pip install -e '.[generate]'" >&2; exit 1; }
 	$(GENERATE_PYTHON) data/generate/$(NAME).py $(ARGS)
+
+bench: setup  ## measure the models against the baselines, anew: docs/hole-trap-levels.md
+	$(BIN)/python benchmarks/hole_traps.py --table docs/hole-trap-levels.md
 
 clean:  ## remove what tests and builds left; .venv stays
 	rm -rf .pytest_cache .hypothesis build *.egg-info setup.log

@@ -1,6 +1,6 @@
 """Hole-trap levels: every model against the baselines, families never shared between training and test.
 
-    python benchmarks/hole_traps.py --table docs/hole-trap-levels.md      (about 8 minutes on 2 cores)
+    python benchmarks/hole_traps.py --table docs/hole-trap-levels.md      (some minutes on 2 cores)
 
 Writes RMSE, MAE and R2 with 95 % intervals over seeds for both labels, and the learning curve.
 """

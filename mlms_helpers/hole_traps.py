@@ -17,6 +17,7 @@ import pandas as pd
 from mlms_helpers import descriptors, levels, models, training
 
 SPECIES = ("Li", "N", "O", "P")
+LEAST_SPREAD = 0.02         # in the descriptors' own units, which are all of order one
 
 
 def site_features(structures):
@@ -98,6 +99,9 @@ def train(structures, *, n_models=24, depth=0, strength=3e-3, width=32, epochs=3
     family = np.array([a.info["family"] for a in structures])[sites.structure]
     weights = training.bootstrap_weights(family, n_models, seed)
     committee = [models.mlp(x, potential, width=width, depth=depth, seed=1000 * seed + k) for k in range(n_models)]
+    for member in committee:                       # a descriptor that hardly varies in the training set must not be blown up
+        variance = member.get_layer("standardise").moving_variance
+        variance.assign(np.maximum(np.asarray(variance.value), LEAST_SPREAD**2))
     if depth:
         training.fit_ensemble(committee, x, potential, weights=weights, epochs=epochs, batch_size=batch_size,
                               learning_rate=learning_rate, weight_decay=weight_decay, seed=seed)
@@ -199,7 +203,7 @@ def unlike(model, x):
 
 def _domain(x, family):
     """Mean, spread and inverse correlation of the features (held back a little); the largest distance in the training set."""
-    mean, spread = x.mean(0), np.where(x.std(0) > 1e-9, x.std(0), 1.0)
+    mean, spread = x.mean(0), np.maximum(x.std(0), LEAST_SPREAD)
     z = (x - mean) / spread
     inverse = np.linalg.inv(z.T @ z / len(z) + 0.05 * np.eye(z.shape[1]))
     return mean, spread, inverse, np.sqrt(np.einsum("ij,jk,ik->i", z, inverse, z).max())

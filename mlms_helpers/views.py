@@ -92,7 +92,9 @@ def static(atoms, *, highlight=None, colours=None, label="value", unit="", title
     radii = np.where(atoms.numbers == 1, 0.3, 0.45)
     for ax, (x, y, towards), name in zip(axes, [(0, 2, -1), (0, 1, 2)], ["from the front", "from above"], strict=True):
         depth = atoms.positions[:, 1] * -1 if towards == -1 else atoms.positions[:, 2]
-        order = np.argsort(depth)                   # the nearest is drawn last
+        order = np.argsort(depth)                   # the nearest is drawn last; in front of all, those that alone have a number
+        if colours is not None and np.isnan(colours).any():
+            order = sorted(order, key=lambda i: np.isfinite(colours[i]))
         if len(corners):
             ax.add_collection(LineCollection(corners[:, :, [x, y]], colors=plots.GREY, linewidths=1, zorder=0))
         near = atoms.positions[:, [x, y]]
@@ -114,7 +116,8 @@ def static(atoms, *, highlight=None, colours=None, label="value", unit="", title
         fig.legend(handles=handles, loc="outside right center", frameon=False)
     else:
         scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*_range(colours)), _COLOUR_MAP)
-        fig.colorbar(scale, ax=list(axes), label=f"{label} ({unit})" if unit else label, shrink=0.8)
+        fig.colorbar(scale, ax=list(axes), label=f"{label} ({unit})" if unit else label, location="bottom",
+                     shrink=0.5, aspect=30)
     fig.suptitle(title or f"{atoms.get_chemical_formula()}, {len(atoms)} atoms", fontsize=13)
     return fig
 
