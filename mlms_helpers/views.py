@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from scipy.spatial.transform import Rotation
 
 from . import plots
+from .widgets import in_main_thread
 
 # The elements of the course in colours that the colour-blind can tell apart; all others as Jmol has them.
 COLOURS = {"Li": "#CC79A7", "O": "#D55E00", "N": "#0072B2", "P": "#E69F00", "H": "#DDDDDD", "C": "#555555",
@@ -184,14 +185,14 @@ class StructureView(ipywidgets.VBox):
         if "bond" in change.new:
             self._tell("That was a bond: click on a ball to pick an atom.")
         elif "atom1" in change.new:
-            self.pick(change.new["atom1"]["index"])
+            in_main_thread(self.pick, change.new["atom1"]["index"])
 
     def _typed(self, change):
-        if change.new.strip():
-            try:
-                self.pick(int(change.new))
-            except ValueError:
-                self._tell(f"Type the number of an atom, 0 to {len(self.atoms) - 1}.")
+        text = change.new.strip()
+        if text.isdecimal() and int(text) < len(self.atoms):
+            in_main_thread(self.pick, int(text))
+        elif text:
+            self._tell(f"Type the number of an atom, 0 to {len(self.atoms) - 1}.")
 
     def _tell(self, text):
         self.status.value = f'<div role="status" style="line-height:1.5;max-width:90ch">{html.escape(text)}</div>'

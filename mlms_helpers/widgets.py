@@ -12,6 +12,7 @@ import signal
 import time
 
 import ipywidgets
+from IPython import get_ipython
 
 from . import plots
 
@@ -110,7 +111,7 @@ class Explorer(_Panel):
         self._start("interactive figure: " + ", ".join(c.description or name for name, c in controls.items()))
         self.function, self.draw, self.controls = function, draw, dict(controls)
         self.status = ipywidgets.HTML(layout={"min_height": "28px"})
-        self._timer, self._seconds, self._deaf, self._computed = None, 0.0, False, None
+        self._timer, self._seconds, self._setting, self._tried = None, 0.0, False, None
         for name, control in controls.items():
             control.description = control.description or name
             control.value = _on_step(control, control.value)
@@ -122,7 +123,7 @@ class Explorer(_Panel):
     @property
     def result(self):
         """What the function returned for the values that the controls have now."""
-        if self._timer:
+        if self.values() != self._tried:            # the browser's or a cell's change is still waiting
             self._compute()
         return self._result
 
@@ -135,12 +136,12 @@ class Explorer(_Panel):
         unknown = sorted(set(values) - set(self.controls))
         if unknown:
             raise ValueError(f"no control is called {unknown[0]!r}; there are: {', '.join(self.controls)}")
-        self._deaf = True
+        self._setting = True
         try:
             for name, value in values.items():
                 self.controls[name].value = _on_step(self.controls[name], value)
         finally:
-            self._deaf = False
+            self._setting = False
         self._compute()
         return self._result
 
@@ -150,28 +151,32 @@ class Explorer(_Panel):
                 for name, c in self.controls.items()}
 
     def _changed(self, _):
-        if self._deaf or self.values() == self._computed:
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:                        # no notebook: a test
+        loop = _loop()
+        if loop:
+            loop.call_soon_threadsafe(self._arrange, loop)
+        elif not self._setting:
             self._compute()
-            return
+
+    def _arrange(self, loop):
+        """Compute soon, but not what has been computed, and once for many changes."""
         slow = self._seconds > SLOW
         if self._timer and not slow:
             return                                  # it will read the new values
         if self._timer:
             self._timer.cancel()
-        self._timer = loop.call_later(PAUSE if slow else GATHER, self._compute)
+        self._timer = loop.call_later(PAUSE if slow else GATHER, self._on_time)
+
+    def _on_time(self):
+        self._timer = None
+        if self.values() != self._tried:
+            self._compute()
 
     def _compute(self):
-        if self._timer:
-            self._timer.cancel()
-        self._timer, self._computed, start, values = None, None, time.perf_counter(), self.values()
+        self._tried, start = self.values(), time.perf_counter()
         _tell(self.status, "computing …")
         try:
             with _interruptible():
-                result = self.function(**values)
+                result = self.function(**self._tried)
                 self._show(self.draw(result))
         except ValueError as error:
             self._result = None
@@ -184,7 +189,7 @@ class Explorer(_Panel):
             _tell(self.status, f"The computation failed with {type(error).__name__}: {error}", bad=True)
             raise
         else:
-            self._result, self._computed = result, values
+            self._result = result
             self._seconds = time.perf_counter() - start
             _tell(self.status, f"computed in {self._seconds:.2f} s")
 
@@ -208,8 +213,11 @@ class Uploader(_Panel):
     def _uploaded(self, change):
         if change.new:                              # empty: our own clearing, below
             file = change.new[0]
-            self.feed(file["name"], bytes(file["content"]))
-            self.upload.value = ()                  # so that the same file can come again
+            in_main_thread(self._take, file["name"], bytes(file["content"]))
+
+    def _take(self, name, content):
+        self.feed(name, content)
+        self.upload.value = ()                      # so that the same file can come again
 
     def feed(self, name, content):
         """Do as if the file `name` with the bytes `content` had been uploaded.  Returns the result."""
@@ -276,6 +284,30 @@ def _kind(error):
              LookupError: "something missing in the file", ArithmeticError: "numbers that cannot be computed with"}
     words = next((words for kind, words in kinds.items() if isinstance(error, kind)), "an unexpected problem")
     return f"{words} ({type(error).__name__})"
+
+
+def _loop():
+    """The event loop of the notebook's main thread; outside a notebook the running one, or None."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    if getattr(kernel, "io_loop", None):
+        return kernel.io_loop.asyncio_loop
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def in_main_thread(call, *arguments):
+    """Call where cells run, after the one that runs now; at once outside a notebook.
+
+    JupyterLab delivers what a reader does to a widget in a thread beside that of the cells.  There the stop button
+    does not reach, and Keras and matplotlib would work in two threads at once.
+    """
+    loop = _loop()
+    if loop:
+        loop.call_soon_threadsafe(call, *arguments)
+    else:
+        call(*arguments)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import json
 import pytest
 
 SETUP = """
-import ipywidgets, numpy as np, time
+import ipywidgets, numpy as np, threading, time
 from ase.build import bulk, molecule
 from mlms_helpers import plots, views, widgets
 """
@@ -13,13 +13,15 @@ VIEWS = [SETUP, """
 atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
 seen = []
 view = views.structure(atoms, highlight=[0])
-view.on_pick(lambda i: seen.append(i) or f"mass {atoms.get_masses()[i]:.1f} u")
+threads = set()
+view.on_pick(lambda i: threads.add(threading.current_thread()) or seen.append(i) or f"mass {atoms.get_masses()[i]:.1f} u")
 view""", """
 views.structure(molecule("C6H6"))""", """
 views.structure(bulk("Si") * (3, 3, 3), colours=np.arange(54), label="number", unit="1")"""]
 SLIDERS = [SETUP, """
 computed = []
 def noise(seed, width):
+    assert threading.current_thread() is threading.main_thread()
     computed.append((seed, width))
     return np.random.default_rng(seed).normal(0, width, 1000)
 explorer = widgets.explore(noise, lambda r: plots.histogram(r, title="Noise", bins=np.linspace(-3, 3, 31)),
@@ -44,6 +46,7 @@ slow = widgets.explore(training, lambda r: plots.history(np.exp(-np.arange(1, r 
 slow"""]
 UPLOAD = [SETUP, """
 def read(name, content):
+    assert threading.current_thread() is threading.main_thread()
     if b"zero" in content:
         raise ValueError(f"`{name}`, line 2: the cell has zero volume. Give three lattice vectors.")
     if b"mistake" in content:
@@ -87,6 +90,7 @@ def test_three_d_views_hold_drawings_and_picks_reach_python(lab):
     # the atom that NGL says was clicked stands where ASE has atom number `index`
     assert lab.python("a = view.three_d.picked['atom1']; "
                       "print(np.allclose([a['x'], a['y'], a['z']], atoms.positions[view.picked], atol=1e-3))") == "True"
+    assert lab.python("print(threads == {threading.main_thread()})") == "True"
     status = lab.page.locator(".mlms-view").first.inner_text()
     assert f"atom {index}: {element} at" in status and "mass" in status
     lab.page.get_by_label("Atom number").first.fill("5")
@@ -200,6 +204,8 @@ def test_the_stop_button_ends_a_computation_and_a_refusal_is_shown(lab):
     *_, (_, handle) = lab.sliders()
     output = lab.output(handle)
     lab.python("slow.controls['epochs'].value = 19")
+    assert lab.until(lambda: lab.python("print(slow.result)") == "19")
+    assert lab.move_slider(handle, "ArrowLeft") and lab.move_slider(handle, "ArrowRight")
     assert lab.until(lambda: lab.python("print(slow.result)") == "19")
     handle.focus()
     lab.page.keyboard.press("ArrowRight")                       # 20: takes 50 s
