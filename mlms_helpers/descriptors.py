@@ -139,7 +139,7 @@ def coulomb_matrix(structures, n_atoms=None, sort=True):
     structures: list of molecules or clusters; periodic images are not seen (cut a cluster out first).
     n_atoms: rows are padded with zeros to this many atoms; default, the largest structure.
     sort: sort rows and columns by their norm, which removes the dependence on the atoms' order - and
-    brings kinks where two norms cross.
+    makes entries jump where two norms cross.
 
     Returns float64 [n_structures, n_atoms**2], in atomic units (e^2 / A for the off-diagonal part).
     Invariant under rotation and translation; under permutation only if sorted.

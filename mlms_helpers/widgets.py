@@ -228,7 +228,8 @@ class Uploader(_Panel):
             with _interruptible():
                 self.result = text, figure = self.function(name, content)
                 self._show(figure)
-                self.message.value = f"<p><b>{shown}</b></p>{text}"
+                # the class lets tables look as they do in the notebook's own outputs
+                self.message.value = f'<div class="jp-RenderedHTMLCommon"><p><b>{shown}</b></p>{text}</div>'
         except ValueError as error:
             self._fail(str(error) or f"{name} cannot be used")
         except KeyboardInterrupt:

@@ -251,8 +251,8 @@ BAD = {
     "no N": ("my.cif", written(HOST, "cif"), ["no N atom", "Put an N in place of an O"]),
     "no O": ("my.xyz", edited(lambda a: a[[i for i, s in enumerate(a.symbols) if s != "O"]]), ["no O atom"]),
     "partial occupancy": ("my.cif", HALF, ["atom 0 (Li", "partial occupancy 0.5", "ordered"]),
-    "cut off, CIF": ("my.cif", CIF[:len(CIF) // 2], ["breaks off", "cut off"]),
-    "cut off early, CIF": ("my.cif", CIF[:300], ["lists no atoms", "cut off"]),
+    "cut off, CIF": ("my.cif", "\n".join(LINES["cif"][:60]).rpartition("  ")[0].encode(), ["breaks off", "cut off"]),
+    "cut off early, CIF": ("my.cif", "\n".join(LINES["cif"][:20]).encode(), ["lists no atoms", "cut off"]),
     "cut off in a quotation": ("my.cif", CIF + b"_text\n;\nnever closed", ["breaks off"]),
     "cut off, POSCAR": ("POSCAR", "\n".join(LINES["vasp"][:40]).encode(), [f"promises {len(ONE)} atoms", "only 32"]),
     "cut off early, POSCAR": ("POSCAR", "\n".join(LINES["vasp"][:6]).encode(), ["ends after line 6"]),
@@ -277,6 +277,16 @@ BAD = {
     "control characters in the name": ("a\x00b\nc\x1b[31m.cif", b"", ["`abc[31m.cif`", "empty"]),
     "a very long name": ("x" * 5000 + ".cif", CIF, ["which format"]),
 }
+
+
+@pytest.mark.parametrize("name, content", [("my.cif", CIF), ("POSCAR", POSCAR), ("my.xyz", XYZ)])
+def test_cut_anywhere_is_one_sentence_or_the_whole_structure(name, content):
+    """A file cut in the last digit is a file; cut anywhere else it is none."""
+    for length in np.random.default_rng(0).integers(0, len(content), 40):
+        try:
+            assert len(uploads.read(name, content[:length])) == len(ONE)
+        except ValueError as sentence:
+            assert "\n" not in str(sentence) and "Traceback" not in str(sentence)
 
 
 @pytest.mark.parametrize("case", BAD)
