@@ -32,7 +32,7 @@ def main():
     text = [f"{len(structures)} configurations, {len(traps)} N sites in {traps.family.nunique()} families; {FOLDS} folds of whole "
             f"families, {len(SEEDS)} seeds.  Energies in eV; after +/- the 95 % interval of the mean over seeds."]
     two_step = {depth: cached(structures, families, traps, depth=depth, **more)
-                for depth, more in ((0, {}), (1, dict(epochs=100, weight_decay=0.3, learning_rate=3e-3)))}
+                for depth, more in ((0, {}), (1, dict(n_models=8, epochs=100, weight_decay=0.3, learning_rate=3e-3)))}
     for label in ("aligned", "depth"):
         scores = evaluation.summary(evaluation.cross_validate(
             {**baselines(structures, traps, label),
