@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import Ridge
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from mlms_helpers import datasets, descriptors, evaluation, hole_traps, levels
 
@@ -51,7 +49,7 @@ def main():
 
 
 def baselines(structures, traps, label):
-    """Mean, counts, physics in one number, many numbers without physics, and DFT's own potential: the ceiling."""
+    """Mean, a count, the physics in one number, many numbers, all of them at once, and what DFT's own potential would give."""
     y = traps[label].to_numpy()
     symbols = np.concatenate([a.symbols for a in structures])
     sites = pd.DataFrame({"structure": np.repeat(np.arange(len(structures)), [len(a) for a in structures]), "symbol": symbols})
@@ -59,12 +57,22 @@ def baselines(structures, traps, label):
     madelung = hole_traps.from_oxygen(-descriptors.madelung_potential(structures), sites)
     dft = hole_traps.from_oxygen(np.concatenate([a.arrays["potential"] for a in structures]), sites)
     radial = at_nitrogen(descriptors.symmetry_functions(structures))
-    ridge = lambda train, test, seed: make_pipeline(StandardScaler(), Ridge(10.0)).fit(radial[train], y[train]).predict(radial[test])
+    everything = np.column_stack([at_nitrogen(madelung), at_nitrogen(descriptors.crystal_field(structures)), radial])
     return {"mean": evaluation.mean_baseline(y),
             "number of Li neighbours, line": evaluation.line_baseline(at_nitrogen(descriptors.neighbour_count(structures)), y),
-            f"{radial.shape[1]} radial functions, ridge": ridge,
             "Madelung potential, line": evaluation.line_baseline(at_nitrogen(madelung), y),
+            f"{radial.shape[1]} radial functions, ridge": ridge(radial, y),
+            f"all {everything.shape[1]} descriptors, ridge, level asked directly": ridge(everything, y),
             "DFT's own site potential, line (not a prediction)": evaluation.line_baseline(at_nitrogen(dft), y)}
+
+
+def ridge(x, y, strength=10.0, floor=0.05):
+    """Model for `cross_validate`: ridge regression; a descriptor that hardly varies is not blown up when it is scaled."""
+    def predict(train, test, seed):
+        spread = np.maximum(x[train].std(axis=0), floor)
+        mean = x[train].mean(axis=0)
+        return Ridge(strength).fit((x[train] - mean) / spread, y[train]).predict((x[test] - mean) / spread)
+    return predict
 
 
 def cached(structures, families, traps, **how):
