@@ -11,6 +11,7 @@ from scipy.special import erfc
 from vesin import NeighborList
 
 NOMINAL_CHARGES = {"Li": 1.0, "P": 5.0, "O": -2.0, "N": -3.0}   # elementary charges, ionic limit
+CENTRES = (1.4, 1.6, 1.8, 2.1, 2.5, 3.0, 3.6, 4.4, 5.2)          # A, of the symmetry functions
 COULOMB = 14.399645                                              # e^2 / (4 pi eps0), eV A
 
 
@@ -30,8 +31,7 @@ def neighbours(atoms, cutoff):
     return i.astype(int), j.astype(int), r
 
 
-def symmetry_functions(structures, cutoff=6.5, centres=(1.4, 1.6, 1.8, 2.1, 2.5, 3.0, 3.6, 4.4, 5.2),
-                       widths=None, species=None):
+def symmetry_functions(structures, cutoff=6.5, centres=CENTRES, widths=None, species=None):
     """Radial Behler-Parrinello symmetry functions G2: how many neighbours of each kind at which distance.
 
     structures: list of `ase.Atoms`, periodic or not.   cutoff: A.

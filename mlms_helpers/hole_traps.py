@@ -56,10 +56,9 @@ def _all_features(numbers, positions, cell, pbc):
 
 def feature_names():
     """Names of the columns of `site_features`, with units."""
-    centres = (1.4, 1.6, 1.8, 2.1, 2.5, 3.0, 3.6, 4.4, 5.2)
     return ["Madelung energy (eV)", "field gradient, lowest (V/A^2)", "field gradient, middle (V/A^2)",
             "field gradient, highest (V/A^2)", "field (V/A)", "field along the bond (V/A)", "nearest cation (A)",
-            *(f"{s} around {c} A" for s in SPECIES for c in centres), "is N"]
+            *(f"{s} around {c} A" for s in SPECIES for c in descriptors.CENTRES), "is N"]
 
 
 def from_oxygen(values, sites):
@@ -67,9 +66,10 @@ def from_oxygen(values, sites):
 
     values: [n_sites], eV.   sites: DataFrame with columns structure and symbol.   Returns [n_sites], eV.
     """
-    values = pd.Series(np.asarray(values, float))
-    mean = values[(sites.symbol == "O").to_numpy()].groupby(sites.structure.to_numpy()[(sites.symbol == "O").to_numpy()]).mean()
-    return (values - mean.reindex(sites.structure).to_numpy()).to_numpy()
+    values, where = np.asarray(values, float), sites.structure.to_numpy()
+    oxygen = (sites.symbol == "O").to_numpy()
+    mean = pd.Series(values[oxygen]).groupby(where[oxygen]).mean()
+    return values - mean.reindex(where).to_numpy()
 
 
 class HoleTraps(NamedTuple):
@@ -125,7 +125,7 @@ def train(structures, *, n_models=24, depth=0, strength=3e-3, width=32, epochs=3
     edge = host @ edge_line
     report = table.assign(aligned_predicted=predicted, depth_predicted=predicted - edge[table.structure],
                           edge_predicted=edge[table.structure])[use & fine[table.structure]]
-    return HoleTraps(committee, line, edge_line, report.reset_index(drop=True), _domain(x, family))
+    return HoleTraps(committee, line, edge_line, report.reset_index(drop=True), _domain(x))
 
 
 def predict(model, structures):
@@ -201,7 +201,7 @@ def unlike(model, x):
     return np.sqrt(np.einsum("ij,jk,ik->i", z, inverse, z)) / largest, [names[k] for k in np.abs(z[:, :-1]).argmax(axis=1)]
 
 
-def _domain(x, family):
+def _domain(x):
     """Mean, spread and inverse correlation of the features (held back a little); the largest distance in the training set."""
     mean, spread = x.mean(0), np.maximum(x.std(0), LEAST_SPREAD)
     z = (x - mean) / spread
