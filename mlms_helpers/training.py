@@ -2,11 +2,17 @@
 
 Keras keeps the model and the optimiser (`stateless_call`, `stateless_apply`).  Learning rate, weight
 decay, number of epochs, batch order and the number of samples are arguments of the compiled
-program, so moving them compiles nothing; a new width or depth compiles once.
+program, so moving them compiles nothing; a new width or depth compiles once (`compile_ahead` does it in
+the background).  On another Keras backend than JAX, `model.fit` does the work, more slowly.
 """
 
 import functools
+import os
 import re
+import threading
+import time
+import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import mlms_helpers  # noqa: F401  (chooses the backend before Keras is imported)
@@ -15,16 +21,24 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+GROUP = 4               # models trained by one program side by side; more of them are slower a model
+ROUND = 0.25            # seconds of computing between two looks at the stop button and the clock
+NEVER = np.int32(2**30)
+
 
 class History(NamedTuple):
-    """Root-mean-square errors after each epoch, in the units of y, and the epoch whose weights were kept."""
-    loss: np.ndarray        # [n_epochs] (an ensemble: [n_models, n_epochs]), on the training data
+    """Root-mean-square errors after each epoch, in the units of y, and the epoch whose weights were kept.
+
+    Of an ensemble: loss and val_loss [n_models, n_epochs], with NaN after the end of a model that stopped early,
+    and best_epoch [n_models].
+    """
+    loss: np.ndarray        # [n_epochs], on the training data
     val_loss: np.ndarray    # the same on the validation data; NaN without validation
-    best_epoch: int         # 0-based, the epoch of the weights kept: the last unless `keep_best` (an ensemble: an array)
+    best_epoch: int         # 0-based, the epoch of the weights kept: the last one unless `keep_best` or `patience`
 
 
-def fit(model, x, y, *, validation=None, epochs=200, batch_size=32, learning_rate=3e-3,
-        weight_decay=0.0, seed=0, keep_best=False):
+def fit(model, x, y, *, validation=None, epochs=200, batch_size=32, learning_rate=3e-3, weight_decay=0.0, seed=0,
+        keep_best=False, patience=None, progress=False, watch=None):
     """Train a Keras model in place with Adam on the mean squared error.
 
     model: `keras.Model` from [n, n_features] to [n, n_outputs].
@@ -33,30 +47,51 @@ def fit(model, x, y, *, validation=None, epochs=200, batch_size=32, learning_rat
     weight_decay: decoupled, each step shrinks the kernels by learning_rate * weight_decay (AdamW).
     seed: of the order of batches.   keep_best: keep the weights of the epoch with the lowest
     validation error instead of the last ones - then `validation` is part of the training.
+    patience: stop when the validation error has not reached a new low for so many epochs, and keep the best
+    weights; None: go on to the end.   progress: show a bar.   watch: called some times a second with the
+    `History` so far; training stops when it returns True, and the model keeps what it has learned.
 
-    Returns `History`.  The same seed gives the same weights to the last bit.
+    Returns `History`.  The same seed gives the same weights to the last bit, watched or not.  An interrupt
+    (the stop button of the notebook) goes on to the caller, and the model keeps what it has learned until then.
     Raises ValueError for data that are empty, not finite, or of lengths that do not agree.
-    D. P. Kingma and J. Ba, arXiv:1412.6980; I. Loshchilov and F. Hutter, arXiv:1711.05101 (AdamW).
+    D. P. Kingma and J. Ba, arXiv:1412.6980; I. Loshchilov and F. Hutter, arXiv:1711.05101 (AdamW);
+    L. Prechelt, LNCS 1524, 55 (1998) (stopping early).
     """
-    return _train([model], x, y, [None], validation, epochs, batch_size, learning_rate, weight_decay, [seed],
-                  keep_best, single=True)
+    one = lambda h: History(h.loss[0], h.val_loss[0], int(h.best_epoch[0]))
+    return one(_train([model], x, y, None, validation, epochs, batch_size, learning_rate, weight_decay, seed, keep_best,
+                      patience, progress, watch and (lambda h: watch(one(h)))))
 
 
-def fit_ensemble(models, x, y, *, weights=None, validation=None, epochs=200, batch_size=32,
-                 learning_rate=3e-3, weight_decay=0.0, seed=0, keep_best=False):
-    """Train several models of one architecture side by side, as one program (`jax.vmap`).
+def fit_ensemble(models, x, y, *, weights=None, validation=None, epochs=200, batch_size=32, learning_rate=3e-3,
+                 weight_decay=0.0, seed=0, keep_best=False, patience=None, progress=False, watch=None):
+    """Train several models of one architecture side by side: by `jax.vmap`, and on all cores.
 
     models: list of `keras.Model` with equal layers, usually of different seeds.
     weights: [n_models, n_samples], how often each model sees each sample (bootstrap, folds); None: 1.
+    learning_rate, weight_decay: one number, or one for each model.
     The other arguments are those of `fit`; model k draws its batches with seed + k.
 
     Returns `History` with arrays [n_models, n_epochs].
     """
     if not models:
         raise ValueError("the ensemble is empty: give at least one model")
-    weights = [None] * len(models) if weights is None else list(np.asarray(weights, "float32"))
-    return _train(models, x, y, weights, validation, epochs, batch_size, learning_rate, weight_decay,
-                  [seed + k for k in range(len(models))], keep_best, single=False)
+    return _train(models, x, y, weights, validation, epochs, batch_size, learning_rate, weight_decay, seed, keep_best,
+                  patience, progress, watch)
+
+
+def compile_ahead(models, x, y, *, validation=None, epochs=200, batch_size=32):
+    """Compile in the background what `fit` will need for these models and these sizes, one after the other.
+
+    models: list of `keras.Model`, not touched.   x, y, validation, epochs, batch_size: as in `fit`; what counts
+    is their size, in powers of two.
+
+    Returns the thread at work.  A `fit` that needs a program still being compiled waits for it, and for no other.
+    """
+    task = _task(models[:1], x, y, None, validation, epochs, batch_size, 0, 0, 0, False, None)
+    wanted = [_Architecture(model) for model in models] if keras.backend.backend() == "jax" else []
+    thread = threading.Thread(target=lambda: [_program(a, task.batch_size, task.shapes, 1) for a in wanted], daemon=True)
+    thread.start()
+    return thread
 
 
 def bootstrap_weights(groups, n_models, seed=0):
@@ -74,88 +109,258 @@ def bootstrap_weights(groups, n_models, seed=0):
                      for _ in range(n_models)], float)
 
 
-def _train(models, x, y, weights, validation, epochs, batch_size, learning_rate, weight_decay, seeds, keep_best, single):
-    if keras.backend.backend() != "jax":
-        raise RuntimeError(f"training runs on Keras's JAX backend, but {keras.backend.backend()} is chosen: set the "
-                           f"environment variable KERAS_BACKEND=jax before Python starts")
+class _Task(NamedTuple):
+    """Arguments of a training run, checked and of one form; the last four have one entry a model."""
+    x: np.ndarray
+    y: np.ndarray
+    xv: np.ndarray
+    yv: np.ndarray
+    epochs: int
+    batch_size: int
+    keep_best: bool
+    patience: int | None
+    weights: np.ndarray
+    learning_rate: np.ndarray
+    weight_decay: np.ndarray
+    seeds: list
+
+    @property
+    def shapes(self):
+        """Sizes that a program is compiled for: room for samples and for validation, for epochs, and columns."""
+        return (_bucket(len(self.x)) + self.batch_size, _bucket(len(self.xv)), _bucket(self.epochs),      # the last batch may stick out
+                self.x.shape[1:], self.y.shape[1:])
+
+
+def _task(models, x, y, weights, validation, epochs, batch_size, learning_rate, weight_decay, seed, keep_best, patience):
     x, y = _data(x, y, "training")
     xv, yv = (x[:0], y[:0]) if validation is None else _data(*validation, "validation")
-    if keep_best and len(xv) == 0:
-        raise ValueError("keep_best needs validation data to find the best epoch")
-    if epochs < 1 or batch_size < 1:
-        raise ValueError(f"epochs ({epochs}) and batch_size ({batch_size}) must be at least 1")
-    n, batch_size = len(x), min(int(batch_size), _bucket(len(x)))
-    room = _bucket(n) + batch_size                # the last batch may stick out
-    w = np.array([np.ones(n) if k is None else k for k in weights], "float32")
-    states = [([v.value for v in m.trainable_variables], [v.value for v in m.non_trainable_variables]) for m in models]
-    keys = [jax.random.PRNGKey(s) for s in seeds]
-    run = _program(_Architecture(models[0]), batch_size, _bucket(epochs), bool(keep_best), not single)
-    data = (_pad(x, room), _pad(y, room), _pad(xv, _bucket(len(xv))), _pad(yv, _bucket(len(xv))))
-    w = np.pad(w, [(0, 0), (0, room - n)])
-    numbers = (np.int32(n), np.int32(len(xv)), np.int32(epochs), np.float32(learning_rate), np.float32(weight_decay))
-    if single:
-        trained, others, loss, val_loss, best = run(states[0], w[0], keys[0], data, numbers)
-        _assign(models[0], trained, others)
-        return History(np.asarray(loss)[:epochs], np.asarray(val_loss)[:epochs], int(best))
-    stack = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-    trained, others, loss, val_loss, best = run(stack, w, jnp.stack(keys), data, numbers)
-    for k, model in enumerate(models):
-        _assign(model, [v[k] for v in trained], [v[k] for v in others])
-    return History(np.asarray(loss)[:, :epochs], np.asarray(val_loss)[:, :epochs], np.asarray(best))
+    if (keep_best or patience) and len(xv) == 0:
+        raise ValueError(f"{'keep_best' if keep_best else 'patience'} needs validation data to find the best epoch")
+    if epochs < 1 or batch_size < 1 or (patience is not None and patience < 1):
+        raise ValueError(f"epochs ({epochs}), batch_size ({batch_size}) and patience ({patience}) must be at least 1")
+    weights = np.ones((len(models), len(x)), "float32") if weights is None else np.asarray(weights, "float32")
+    if weights.shape != (len(models), len(x)):
+        raise ValueError(f"weights must be [n_models, n_samples], {(len(models), len(x))}, not {weights.shape}")
+    numbers = [np.broadcast_to(np.asarray(n, "float32"), len(models)) for n in (learning_rate, weight_decay)]
+    return _Task(x, y, xv, yv, int(epochs), min(int(batch_size), _bucket(len(x))), bool(keep_best or patience), patience,
+                 weights, *numbers, [seed + k for k in range(len(models))])
 
 
-@functools.lru_cache(maxsize=64)
-def _program(architecture, batch_size, max_epochs, keep_best, many):
-    """Compile the run for one architecture and sizes rounded up: everything else is an argument."""
-    model = architecture.model
+def _train(models, x, y, weights, validation, epochs, batch_size, learning_rate, weight_decay, seed, keep_best, patience,
+           progress, watch):
+    task = _task(models, x, y, weights, validation, epochs, batch_size, learning_rate, weight_decay, seed, keep_best, patience)
+    if progress:
+        from tqdm.auto import tqdm
+        with tqdm(total=task.epochs, unit="epoch") as bar:
+            return _run(models, task, lambda history: (_advance(bar, history), watch and watch(history))[1])
+    return _run(models, task, watch)
+
+
+def _advance(bar, history):
+    """Bring a progress bar up to date."""
+    watched = {"training": history.loss, "validation": history.val_loss}
+    bar.set_postfix({name: f"{np.nanmean(errors[:, -1]):.3g}" for name, errors in watched.items()
+                     if np.isfinite(errors[:, -1]).any()}, refresh=False)
+    bar.update(history.loss.shape[1] - bar.n)
+
+
+def _run(models, task, watch):
+    """Train in rounds of many epochs; after each, `watch` may stop.  Whatever ends it, the models get their weights."""
+    if keras.backend.backend() != "jax":
+        return _run_with_keras(models, task, watch)
+    size = max(n for n in range(1, GROUP + 1) if len(models) % n == 0)
+    groups = np.arange(len(models)).reshape(-1, size)
+    start, advance = _program(_Architecture(models[0]), task.batch_size, task.shapes, size)
+    samples, watched, room, *_ = task.shapes
+    data = [jnp.asarray(_pad(a, n)) for a, n in zip((task.x, task.y, task.xv, task.yv), (samples, samples, watched, watched))]
+    common = np.int32(len(task.x)), np.int32(len(task.xv)), np.bool_(task.keep_best), np.int32(task.patience or NEVER)
+    weights = np.pad(task.weights, [(0, 0), (0, samples - len(task.x))])
+    own = [(weights[g], jnp.stack([jax.random.PRNGKey(task.seeds[k]) for k in g]), task.learning_rate[g], task.weight_decay[g])
+           for g in groups]
+    states = [start(*_stack([models[k] for k in g]), rates) for g, (*_, rates, _) in zip(groups, own)]
+
+    def one_round(g, until):
+        states[g] = jax.block_until_ready(advance(states[g], np.int32(until), data, common, own[g]))
+
+    until, step = 0, 16
+    try:
+        with ThreadPoolExecutor(min(len(groups), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)) as pool:
+            while until < task.epochs:
+                began, until = time.perf_counter(), min(until + step, task.epochs)
+                if len(groups) == 1:
+                    one_round(0, until)
+                else:
+                    list(pool.map(one_round, range(len(groups)), [until] * len(groups)))
+                step = max(1, int(step * ROUND / max(time.perf_counter() - began, 1e-3)))
+                if (watch and watch(_history(states))) or max(int(s.epoch.max()) for s in states) < until:
+                    break
+    finally:
+        for g, state in zip(groups, states):
+            for place, k in enumerate(g):
+                _assign(models[k], *([v[place] for v in part] for part in state.kept))
+    return _history(states)
+
+
+class _State(NamedTuple):
+    """What a training run hands from epoch to epoch."""
+    epoch: jnp.ndarray      # epochs done
+    weights: list           # trainable variables, other variables (states of random generators, moving averages)
+    optimiser: list
+    loss: jnp.ndarray       # [room for epochs]
+    val_loss: jnp.ndarray
+    best: jnp.ndarray       # epoch of the weights kept
+    kept: list              # those weights
+
+
+def _history(states):
+    done = max(int(s.epoch.max()) for s in states)
+    both = [np.concatenate([np.asarray(getattr(s, name))[:, :done] for s in states]) for name in ("loss", "val_loss")]
+    return History(*both, np.concatenate([np.asarray(s.best) for s in states]))
+
+
+_compiled, _lock = {}, threading.Lock()
+
+
+def _program(architecture, batch_size, shapes, size):
+    """The compiled program of `size` models side by side, made once: (start, advance).  Safe to call from several threads."""
+    key = architecture, batch_size, shapes, size
+    with _lock:
+        found = _compiled.get(key)
+        if found is None:
+            _compiled[key] = mine = Future()
+    if found is not None:
+        return found.result()
+    try:
+        mine.set_result(_build(architecture.model, batch_size, shapes, size))
+    except BaseException as error:
+        with _lock:
+            del _compiled[key]
+        mine.set_exception(error)
+        raise
+    return mine.result()
+
+
+def _build(model, batch_size, shapes, size):
+    """Trace and compile: everything but the architecture and the sizes is an argument."""
+    samples, watched, room, inputs, outputs = shapes
     decays = np.array([v.path.endswith("kernel") for v in model.trainable_variables])
     adam = keras.optimizers.Adam()
     adam.build(model.trainable_variables)
+    rate_at = [v.path for v in adam.variables].index(adam.learning_rate.path)
+    initial = [jnp.asarray(v.value) for v in adam.variables]
+    everyone = jnp.arange(samples)
 
     def mean_square(trained, others, x, y, w, training):
         predicted, others = model.stateless_call(trained, others, x, training=training)
         error = ((predicted - y) ** 2).mean(axis=-1)
         return (error * w).sum() / jnp.maximum(w.sum(), 1e-12), others
 
-    def run(state, w, key, data, numbers):
+    def start(trained, others, learning_rate):
+        optimiser = list(initial)
+        optimiser[rate_at] = learning_rate
+        blank = jnp.full(room, jnp.nan)
+        return _State(jnp.int32(0), [trained, others], optimiser, blank, blank, jnp.int32(0), [trained, others])
+
+    def advance(state, until, data, common, own):
         x, y, xv, yv = data
-        n, n_val, epochs, learning_rate, weight_decay = numbers
-        everyone = jnp.arange(len(x))
-        watched = (jnp.arange(len(xv)) < n_val).astype("float32")
-        optimiser = [v.value for v in adam.variables]
-        optimiser[[v.path for v in adam.variables].index(adam.learning_rate.path)] = learning_rate
+        n, n_val, keep_best, patience = common
+        w, key, learning_rate, weight_decay = own
 
         def batch(step, carry):
-            trained, others, optimiser, order = carry
+            (trained, others), optimiser, order = carry
             chosen = jax.lax.dynamic_slice(order, (step * batch_size,), (batch_size,))
             here = (step * batch_size + jnp.arange(batch_size) < n) * w[chosen]
             (_, others), slope = jax.value_and_grad(mean_square, has_aux=True)(
                 trained, others, x[chosen], y[chosen], here, True)
             shrunk = [v * (1 - learning_rate * weight_decay) if d else v for v, d in zip(trained, decays)]
             trained, optimiser = adam.stateless_apply(optimiser, slope, shrunk)
-            return trained, others, optimiser, order
+            return [trained, others], optimiser, order
 
-        def epoch(number, carry):
-            trained, others, optimiser, losses, val_losses, best, kept = carry
-            order = jnp.argsort(jnp.where(everyone < n, jax.random.uniform(jax.random.fold_in(key, number), (len(x),)), 2.0))
-            trained, others, optimiser, _ = jax.lax.fori_loop(
-                0, (n + batch_size - 1) // batch_size, batch, (trained, others, optimiser, order))
-            loss = jnp.sqrt(mean_square(trained, others, x, y, w * (everyone < n), False)[0])
-            val_loss = jnp.sqrt(mean_square(trained, others, xv, yv, watched, False)[0]) if len(xv) else jnp.nan
-            better = val_loss < val_losses[best] if keep_best else True
-            best = jnp.where(better, number, best)
-            kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), trained, kept) if keep_best else trained
-            return (trained, others, optimiser, losses.at[number].set(loss), val_losses.at[number].set(val_loss),
-                    best, kept)
+        def epoch(state):
+            number = state.epoch
+            order = jnp.argsort(jnp.where(everyone < n, jax.random.uniform(jax.random.fold_in(key, number), (samples,)), 2.0))
+            weights, optimiser, _ = jax.lax.fori_loop(
+                0, (n + batch_size - 1) // batch_size, batch, (state.weights, state.optimiser, order))
+            loss = jnp.sqrt(mean_square(*weights, x, y, w * (everyone < n), False)[0])
+            val_loss = jnp.sqrt(mean_square(*weights, xv, yv, jnp.arange(watched) < n_val, False)[0]) if watched else jnp.nan
+            lowest = jnp.where(number > 0, state.val_loss[state.best], jnp.inf)
+            better = ~keep_best | (val_loss < lowest)
+            kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), weights, state.kept)
+            return _State(number + 1, weights, optimiser, state.loss.at[number].set(loss), state.val_loss.at[number].set(val_loss),
+                          jnp.where(better, number, state.best), kept)
 
-        trained, others = state
-        blank = jnp.full(max_epochs, jnp.nan)
-        start = jnp.full(max_epochs, jnp.inf) if keep_best else blank
-        *_, others, _, losses, val_losses, best, kept = (
-            None, *jax.lax.fori_loop(0, epochs, epoch, (trained, others, optimiser, blank, start, 0, trained)))
-        return kept, others, losses, val_losses, best
+        return jax.lax.while_loop(lambda s: (s.epoch < until) & (s.epoch - 1 - s.best < patience), epoch, state)
 
-    return jax.jit(jax.vmap(run, in_axes=(0, 0, 0, None, None)) if many else run)
+    many = jax.vmap(advance, in_axes=(0, None, None, None, 0))
+    if size == 1:                                   # a batch of one, without what vmap makes of loops
+        first = functools.partial(jax.tree.map, lambda a: a[0])
+        many = lambda state, until, data, common, own: jax.tree.map(
+            lambda a: a[None], advance(first(state), until, data, common, first(own)))
+    start = jax.jit(jax.vmap(start))
+    number = lambda kind, *shape: jax.ShapeDtypeStruct(shape, kind)
+    weights = [[number(v.dtype, size, *v.shape) for v in part] for part in (model.trainable_variables, model.non_trainable_variables)]
+    rates = number("float32", size)
+    state = jax.eval_shape(start, *weights, rates)
+    data = [number("float32", n, *rest) for n, rest in ((samples, inputs), (samples, outputs), (watched, inputs), (watched, outputs))]
+    common = number("int32"), number("int32"), number("bool"), number("int32")
+    own = number("float32", size, samples), number("uint32", size, 2), rates, rates
+    return (start.lower(*weights, rates).compile(),
+            jax.jit(many).lower(state, number("int32"), data, common, own).compile())
+
+
+def _run_with_keras(models, task, watch):
+    """The same by `keras.Model.fit`, one model after the other: for Keras's other backends."""
+    warnings.warn(f"Keras runs on {keras.backend.backend()} here, so training uses Keras's own fit, many times slower than on "
+                  "JAX: set the environment variable KERAS_BACKEND=jax before Python starts", stacklevel=5)
+    histories = []
+    for k, model in enumerate(models):
+        keras.utils.set_random_seed(task.seeds[k])
+        adam = keras.optimizers.AdamW(float(task.learning_rate[k]), weight_decay=float(task.weight_decay[k]))
+        adam.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if not v.path.endswith("kernel")])
+        model.compile(adam, "mse", jit_compile=False)
+        recorder = _Recorder(task, k, lambda h, before=tuple(histories): watch and watch(_join([*before, h])))
+        try:
+            model.fit(task.x, task.y, sample_weight=task.weights[k], epochs=task.epochs, batch_size=task.batch_size, verbose=0,
+                      callbacks=[recorder])
+        finally:
+            model.set_weights(recorder.kept)
+        histories.append(recorder.history())
+        if recorder.stopped:
+            break
+    return _join(histories)
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Errors after each epoch, the best weights, and when to stop, as the compiled program does it."""
+
+    def __init__(self, task, k, watch):
+        super().__init__()
+        self.task, self.weights, self.watch = task, task.weights[k], watch
+        self.loss, self.val_loss, self.best, self.stopped = [], [], 0, False
+
+    def on_train_begin(self, logs=None):
+        self.kept = self.model.get_weights()
+
+    def on_epoch_end(self, epoch, logs=None):
+        guess = lambda x: keras.ops.convert_to_numpy(self.model(x, training=False))
+        rmse = lambda x, y, w: float(np.sqrt(np.average(((guess(x) - y) ** 2).mean(axis=1), weights=w)))
+        self.loss.append(rmse(self.task.x, self.task.y, self.weights))
+        self.val_loss.append(rmse(self.task.xv, self.task.yv, None) if len(self.task.xv) else np.nan)
+        if not self.task.keep_best or epoch == 0 or self.val_loss[-1] < self.val_loss[self.best]:
+            self.best, self.kept = epoch, self.model.get_weights()
+        self.stopped = bool(self.watch(self.history()))
+        self.model.stop_training = self.stopped or epoch - self.best >= (self.task.patience or NEVER)
+
+    def history(self):
+        return History(np.array([self.loss]), np.array([self.val_loss]), np.array([self.best]))
+
+
+def _join(histories):
+    """One History of several, with NaN after the end of the shorter ones."""
+    longest = max(h.loss.shape[1] for h in histories)
+    fill = lambda a: np.pad(a, [(0, 0), (0, longest - a.shape[1])], constant_values=np.nan)
+    return History(*(np.concatenate([fill(h[i]) for h in histories]) for i in (0, 1)),
+                   np.concatenate([h.best_epoch for h in histories]))
 
 
 class _Architecture:
@@ -188,6 +393,12 @@ def _bucket(n):
 
 def _pad(array, size):
     return np.pad(array, [(0, size - len(array))] + [(0, 0)] * (array.ndim - 1))
+
+
+def _stack(models):
+    """Trainable and other variables of several models, stacked."""
+    return [[jnp.stack([getattr(m, name)[i].value for m in models]) for i in range(len(getattr(models[0], name)))]
+            for name in ("trainable_variables", "non_trainable_variables")]
 
 
 def _assign(model, trained, others):

@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+import time
 
-import keras
 import numpy as np
 import pytest
 
-from mlms_helpers import models, training
+from mlms_helpers import models, training  # first: it chooses Keras's backend
+import keras
 
 
 def data(n=200, seed=0):
@@ -139,12 +140,11 @@ def test_bootstrap_draws_whole_families():
 
 def test_data_sizes_share_one_program():
     """Moving learning rate, decay, epochs or the number of samples compiles nothing new."""
-    training._program.cache_clear()
+    training._compiled.clear()
     x, y = data()
     for n, epochs, rate, decay in [(200, 5, 1e-3, 0), (150, 9, 1e-2, 0), (40, 2, 1e-3, 1)]:
         training.fit(models.mlp(x[:n], y[:n], seed=n), x[:n], y[:n], epochs=epochs, learning_rate=rate, weight_decay=decay)
-    info = training._program.cache_info()
-    assert (info.misses, info.hits) == (1, 2)
+    assert len(training._compiled) == 1
 
 
 @pytest.mark.parametrize("x, y, words", [
@@ -161,3 +161,134 @@ def test_keep_best_needs_validation():
     x, y = data()
     with pytest.raises(ValueError, match="needs validation"):
         training.fit(models.mlp(x, y), x, y, keep_best=True)
+
+
+def noisy(n=60, seed=1):
+    x, y = data(n)
+    return x, y + np.random.default_rng(seed).normal(size=n)
+
+
+def test_patience_stops_and_keeps_the_best():
+    x, y = noisy()
+    settings = dict(validation=(x[40:], y[40:]), learning_rate=1e-2, epochs=2000)
+    model = models.mlp(x[:40], y[:40])
+    history = training.fit(model, x[:40], y[:40], patience=30, **settings)
+    assert len(history.loss) == len(history.val_loss) == history.best_epoch + 31 < 2000
+    assert history.best_epoch == history.val_loss.argmin()
+    found = np.sqrt(((models.predict(model, x[40:]) - y[40:]) ** 2).mean())
+    assert found == pytest.approx(history.val_loss.min(), rel=1e-4)
+    with pytest.raises(ValueError, match="patience needs validation"):
+        training.fit(model, x, y, patience=5)
+
+
+def test_patience_of_an_ensemble_is_each_models_own():
+    x, y = noisy()
+    nets = [models.mlp(x[:40], y[:40], seed=k) for k in range(6)]
+    history = training.fit_ensemble(nets, x[:40], y[:40], validation=(x[40:], y[40:]), learning_rate=1e-2, epochs=2000, patience=30)
+    ends = np.isfinite(history.loss).sum(1)
+    np.testing.assert_array_equal(ends, history.best_epoch + 31)
+    assert len(set(ends)) > 1 and history.loss.shape == (6, ends.max())
+
+
+def test_watching_changes_nothing_and_can_stop():
+    x, y = data()
+    alone, watched, stopped = (models.mlp(x, y, seed=2) for _ in range(3))
+    seen = []
+    training.fit(alone, x, y, epochs=300)
+    training.fit(watched, x, y, epochs=300, watch=lambda h: seen.append(len(h.loss)) or time.sleep(0.01))
+    assert seen[-1] == 300 and seen == sorted(set(seen)) and len(seen) > 1
+    for a, b in zip(alone.get_weights(), watched.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    history = training.fit(stopped, x, y, epochs=10**6, watch=lambda h: len(h.loss) >= 40)
+    assert 40 <= len(history.loss) < 10**6
+    rmse = np.sqrt(((models.predict(stopped, x) - y) ** 2).mean())
+    assert rmse == pytest.approx(history.loss[-1], rel=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 8])
+def test_interrupted_models_keep_what_they_learned(n):
+    x, y = data()
+    nets = [models.mlp(x, y, seed=k) for k in range(n)]
+    before = [np.sqrt(((models.predict(net, x) - y) ** 2).mean()) for net in nets]
+
+    def stop_button(history):
+        if history.loss.shape[1] > 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.fit_ensemble(nets, x, y, epochs=10**6, watch=stop_button)
+    after = [np.sqrt(((models.predict(net, x) - y) ** 2).mean()) for net in nets]
+    assert (np.array(after) < 0.5 * np.array(before)).all()
+
+
+def test_progress_bar_tells_epochs_and_errors(capsys):
+    x, y = data()
+    training.fit(models.mlp(x, y), x, y, validation=(x, y), epochs=40, progress=True)
+    shown = capsys.readouterr().err
+    assert "40/40" in shown and "training=" in shown and "validation=" in shown
+
+
+def test_one_learning_rate_a_model():
+    x, y = data()
+    rates, decays = [1e-4, 1e-3, 1e-2, 1e-2], [0, 0, 0, 10.0]
+    nets = [models.mlp(x, y, seed=0) for _ in rates]
+    history = training.fit_ensemble(nets, x, y, epochs=30, learning_rate=rates, weight_decay=decays)
+    assert (np.diff(history.loss[:3, -1]) < 0).all()
+    assert np.linalg.norm(nets[3].get_weights()[4]) < 0.9 * np.linalg.norm(nets[2].get_weights()[4])
+    alone = models.mlp(x, y, seed=0)
+    assert training.fit(alone, x, y, epochs=30, learning_rate=1e-3, seed=1).loss[-1] == pytest.approx(history.loss[1, -1], rel=0.05)
+
+
+def test_compiled_ahead_is_used():
+    training._compiled.clear()
+    x, y = data()
+    nets = [models.mlp(x, y, width=w) for w in (8, 16)]
+    thread = training.compile_ahead(nets, x, y, epochs=20)
+    training.fit(models.mlp(x, y, width=16, seed=5), x, y, epochs=10)          # waits for its program where it is not ready
+    thread.join()
+    training.fit(models.mlp(x, y, width=8, seed=5), x, y, epochs=10)
+    assert len(training._compiled) == 2
+
+
+def test_program_that_fails_to_compile_is_tried_again():
+    class Fragile(keras.layers.Layer):
+        works = True
+
+        def call(self, x):
+            if not self.works:
+                raise ArithmeticError("broken")
+            return x
+
+    layer = Fragile()
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1), layer])
+    x, y = data()
+    layer.works = False
+    with pytest.raises(ArithmeticError):
+        training.fit(model, x, y, epochs=1)
+    layer.works = True
+    assert len(training.fit(model, x, y, epochs=1).loss) == 1
+
+
+def test_other_backends_train_with_keras(monkeypatch):
+    """What is done on TensorFlow or torch, here on JAX: the same first step, patience, watch and ensembles; and it says so."""
+    x, y = data()
+    step, theirs = models.mlp(x, y, seed=3), models.mlp(x, y, seed=3)
+    training.fit(step, x, y, epochs=1, batch_size=200, learning_rate=1e-2, weight_decay=0.5)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.warns(UserWarning, match="Keras runs on torch here"):
+        training.fit(theirs, x, y, epochs=1, batch_size=200, learning_rate=1e-2, weight_decay=0.5)
+    for a, b in zip(step.get_weights(), theirs.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    x, y = noisy()
+    nets = [models.mlp(x[:40], y[:40], seed=k) for k in range(2)]
+    seen = []
+    with pytest.warns(UserWarning):
+        history = training.fit_ensemble(nets, x[:40], y[:40], validation=(x[40:], y[40:]), learning_rate=3e-2, epochs=60, patience=5,
+                                        watch=lambda h: seen.append(h.loss.shape) and False)
+    ends = np.isfinite(history.loss).sum(1)
+    np.testing.assert_array_equal(np.minimum(history.best_epoch + 6, 60), ends)
+    assert seen[-1][0] == 2
+    found = np.sqrt(((models.predict(nets[1], x[40:]) - y[40:]) ** 2).mean())
+    assert found == pytest.approx(np.nanmin(history.val_loss[1]), rel=1e-4)
+    with pytest.warns(UserWarning):
+        assert len(training.fit(nets[0], x, y, epochs=50, watch=lambda h: len(h.loss) == 3).loss) == 3
