@@ -1,4 +1,4 @@
-"""Controls in the notebook, bound to pure functions: `explore` for sliders, `upload` for files.
+"""Controls in the notebook, bound to pure functions: `explore` for sliders, `upload` for files, `live` for long work.
 
 A widget here is thin: it hands the values of its controls to a function and shows what the function
 returns.  A test sets `.value` of a control and reads `.result`.
@@ -62,6 +62,18 @@ def upload(function, *, accept="", label="Upload a structure"):
     Returns Uploader.
     """
     return Uploader(function, accept, label)
+
+
+def live(work, draw, *, label="Start"):
+    """A button that starts long work, a picture that follows it, and a button that stops it.
+
+    work: `work(watch)` does it and returns a result; now and then it calls `watch(so_far)`, and ends early, keeping
+    what it has, when that returns True.  So do `training.fit`, `evaluation.learning_curve` and `search.run`.
+    draw: `draw(so_far)` returns a Figure, or (Figure, alternative text).   label: on the button that starts.
+
+    Returns Live.
+    """
+    return Live(work, draw, label)
 
 
 class _Panel(ipywidgets.VBox):
@@ -242,6 +254,63 @@ class Uploader(_Panel):
         self.result = None
         self._show(None)                            # a picture of the file before would mislead
         _tell(self.message, sentence, bad=True)
+
+
+class Live(_Panel):
+    """A button that starts long work, a picture that follows it, and a button that stops it.
+
+    start, stop: the buttons.   result: what the work returned, None before its end and where it failed.
+    image: the figure.   status: one line: how long it has been at work, or how it ended.
+    """
+
+    def __init__(self, work, draw, label):
+        self._start(f"long work with a picture that follows it: {label}")
+        self.work, self.draw = work, draw
+        self.start = ipywidgets.Button(description=label, button_style="primary", layout={"width": "max-content"})
+        self.stop = ipywidgets.Button(description="Stop", disabled=True, layout={"width": "max-content"})
+        self.status = ipywidgets.HTML(layout={"min_height": "28px"})
+        self.start.on_click(lambda _: in_main_thread(self.run))
+        self.stop.on_click(lambda _: self.halt())       # in the thread of the messages: the main one is at work
+        super().__init__([ipywidgets.Box([self.start, self.stop], layout=_FIT), self.status, self.image, self.caption])
+
+    def halt(self):
+        """Let the work end at its next look."""
+        self._halted = True
+        _tell(self.status, "stopping …")
+
+    def run(self):
+        """Do the work, now.  Returns its result."""
+        if self.start.disabled:
+            return None                             # a second click while it runs
+        self._halted, self._began, self._seen, self._due = False, time.perf_counter(), None, 0.0
+        self.result, self.start.disabled, self.stop.disabled = None, True, False
+        _tell(self.status, "at work …")
+        try:
+            with _interruptible():
+                self.result = self.work(self._watch)
+                if self._seen is not None:
+                    self._show(self.draw(self._seen))
+        except ValueError as error:
+            _tell(self.status, str(error), bad=True)
+        except KeyboardInterrupt:
+            _tell(self.status, "Interrupted.", bad=True)
+        except Exception as error:
+            _tell(self.status, f"The work failed with {type(error).__name__}: {error}", bad=True)
+            raise
+        else:
+            _tell(self.status, f"{'stopped' if self._halted else 'done'} after {time.perf_counter() - self._began:.1f} s")
+        finally:
+            self.start.disabled, self.stop.disabled = False, True
+        return self.result
+
+    def _watch(self, so_far):
+        self._seen, began = so_far, time.perf_counter()
+        if began >= self._due and not self._halted:
+            self._show(self.draw(so_far))
+            now = time.perf_counter()
+            self._due = now + max(SLOW, 3 * (now - began))      # drawing takes a quarter of the time at most
+            _tell(self.status, f"at work for {now - self._began:.0f} s …")
+        return self._halted
 
 
 def _tell(box, text, bad=False):

@@ -2,6 +2,8 @@
 
 import asyncio
 import datetime
+import threading
+import time
 
 import ipywidgets
 import pytest
@@ -184,3 +186,41 @@ def test_the_same_file_may_come_twice():
         u.upload.value = ({"name": "a.cif", "type": "", "size": 2, "content": memoryview(b"12"),
                            "last_modified": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)},)
     assert seen == [("a.cif", b"12")] * 2 and u.upload.value == ()
+
+
+def steps(n):
+    """Work of n steps that ends early when it is told to."""
+    def work(watch):
+        for k in range(1, n + 1):
+            time.sleep(0.01)
+            if watch(k):
+                return f"stopped at {k}"
+        return "all done"
+    return work
+
+
+def test_live_work_is_drawn_and_returns_its_result():
+    panel = widgets.live(steps(5), draw, label="Train")
+    assert panel.start.description == "Train" and panel.stop.disabled and not panel.image.value
+    panel.start.click()
+    assert panel.result == "all done" and "done after" in panel.status.value
+    assert "The product is 5." in panel.caption.value           # the last state, though drawn less often
+    assert panel.stop.disabled and not panel.start.disabled
+
+
+def test_live_work_stops_and_starts_again():
+    panel = widgets.live(steps(10**6), draw)
+    threading.Timer(0.3, panel.stop.click).start()
+    text = panel.run()
+    assert text == panel.result and 1 < int(text.split()[-1]) < 1000
+    assert "stopped after" in panel.status.value
+    threading.Timer(0.1, panel.stop.click).start()
+    assert panel.run().startswith("stopped")
+
+
+@pytest.mark.parametrize("fault, words", [(ValueError("no data"), "no data"), (KeyboardInterrupt(), "Interrupted")])
+def test_live_work_that_fails_says_so_and_can_start_again(fault, words):
+    def work(watch):
+        raise fault
+    panel = widgets.live(work, draw)
+    assert panel.run() is None and words in panel.status.value and not panel.start.disabled

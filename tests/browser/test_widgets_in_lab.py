@@ -220,6 +220,28 @@ def test_the_stop_button_ends_a_computation_and_a_refusal_is_shown(lab):
     assert lab.move_slider(handle)
 
 
+def test_live_work_is_followed_and_stopped(lab):
+    run(lab, "live.ipynb", [SETUP, """
+def work(watch):
+    for k in range(2000):
+        time.sleep(0.05)
+        if watch(np.exp(-np.arange(k + 2) / 50)):
+            return k
+panel = widgets.live(work, lambda loss: plots.history(loss), label="Train a network")
+panel"""])
+    output = lab.page.locator(".jp-Notebook .jp-OutputArea-output:has(.widget-button)").first
+    image = output.locator(".widget-image")
+    output.get_by_role("button", name="Train a network").click()
+    assert lab.until(lambda: image.is_visible(), 20)
+    seen = {image.get_attribute("src")}
+    assert lab.until(lambda: seen.add(image.get_attribute("src")) or len(seen) > 3, 20), "the picture does not follow the work"
+    assert "at work" in output.inner_text()
+    output.get_by_role("button", name="Stop").click()
+    assert lab.until(lambda: "stopped after" in output.inner_text(), 10)
+    assert 3 < int(lab.python("print(panel.result)")) < 2000
+    assert image.is_visible() and lab.cut_texts() == []
+
+
 def test_an_uploaded_file_is_read_refused_and_read_again(lab, tmp_path):
     run(lab, "upload.ipynb", UPLOAD)
     good, bad, worse = tmp_path / "good.cif", tmp_path / "<b>bad.cif", tmp_path / "worse.cif"
