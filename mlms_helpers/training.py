@@ -127,7 +127,7 @@ class _Task(NamedTuple):
     @property
     def shapes(self):
         """Sizes that a program is compiled for: room for samples and for validation, for epochs, and columns."""
-        return (_bucket(len(self.x)) + self.batch_size, _bucket(len(self.xv)), _bucket(self.epochs),      # the last batch may stick out
+        return (_bucket(len(self.x)) + self.batch_size, _bucket(len(self.xv)), _bucket(self.epochs, 2**14),   # the last batch may stick out
                 self.x.shape[1:], self.y.shape[1:])
 
 
@@ -170,14 +170,14 @@ def _run(models, task, watch):
         return _run_with_keras(models, task, watch)
     size = max(n for n in range(1, GROUP + 1) if len(models) % n == 0)
     groups = np.arange(len(models)).reshape(-1, size)
-    start, advance = _program(_Architecture(models[0]), task.batch_size, task.shapes, size)
+    advance = _program(_Architecture(models[0]), task.batch_size, task.shapes, size)
     samples, watched, room, *_ = task.shapes
     data = [jnp.asarray(_pad(a, n)) for a, n in zip((task.x, task.y, task.xv, task.yv), (samples, samples, watched, watched))]
     common = np.int32(len(task.x)), np.int32(len(task.xv)), np.bool_(task.keep_best), np.int32(task.patience or NEVER)
     weights = np.pad(task.weights, [(0, 0), (0, samples - len(task.x))])
     own = [(weights[g], jnp.stack([jax.random.PRNGKey(task.seeds[k]) for k in g]), task.learning_rate[g], task.weight_decay[g])
            for g in groups]
-    states = [start(*_stack([models[k] for k in g]), rates) for g, (*_, rates, _) in zip(groups, own)]
+    states = [_start([models[k] for k in g], task.learning_rate[g], task.shapes) for g in groups]
 
     def one_round(g, until):
         states[g] = jax.block_until_ready(advance(states[g], np.int32(until), data, common, own[g]))
@@ -202,7 +202,7 @@ def _run(models, task, watch):
 
 
 class _State(NamedTuple):
-    """What a training run hands from epoch to epoch."""
+    """What a training run hands from epoch to epoch; of several models side by side, each entry is stacked."""
     epoch: jnp.ndarray      # epochs done
     weights: list           # trainable variables, other variables (states of random generators, moving averages)
     optimiser: list
@@ -210,6 +210,24 @@ class _State(NamedTuple):
     val_loss: jnp.ndarray
     best: jnp.ndarray       # epoch of the weights kept
     kept: list              # those weights
+
+
+def _start(models, rates, shapes):
+    """The state before the first epoch."""
+    weights = [[np.stack([np.asarray(getattr(m, kind)[i].value) for m in models]) for i in range(len(getattr(models[0], kind)))]
+               for kind in ("trainable_variables", "non_trainable_variables")]
+    adam, rate_at = _adam(models[0])
+    optimiser = [np.repeat(np.asarray(v.value)[None], len(models), 0) for v in adam.variables]
+    optimiser[rate_at] = rates
+    nothing, none = np.full((len(models), shapes[2]), np.nan, "float32"), np.zeros(len(models), "int32")
+    return _State(none, weights, optimiser, nothing, nothing, none, weights)
+
+
+def _adam(model):
+    """Keras's optimiser for a model, and which of its variables is the learning rate."""
+    adam = keras.optimizers.Adam()
+    adam.build(model.trainable_variables)
+    return adam, [v.path for v in adam.variables].index(adam.learning_rate.path)
 
 
 def _history(states):
@@ -222,7 +240,7 @@ _compiled, _lock = {}, threading.Lock()
 
 
 def _program(architecture, batch_size, shapes, size):
-    """The compiled program of `size` models side by side, made once: (start, advance).  Safe to call from several threads."""
+    """The compiled program of `size` models side by side, made once.  Safe to call from several threads."""
     key = architecture, batch_size, shapes, size
     with _lock:
         found = _compiled.get(key)
@@ -244,22 +262,13 @@ def _build(model, batch_size, shapes, size):
     """Trace and compile: everything but the architecture and the sizes is an argument."""
     samples, watched, room, inputs, outputs = shapes
     decays = np.array([v.path.endswith("kernel") for v in model.trainable_variables])
-    adam = keras.optimizers.Adam()
-    adam.build(model.trainable_variables)
-    rate_at = [v.path for v in adam.variables].index(adam.learning_rate.path)
-    initial = [jnp.asarray(v.value) for v in adam.variables]
+    adam, _ = _adam(model)
     everyone = jnp.arange(samples)
 
     def mean_square(trained, others, x, y, w, training):
         predicted, others = model.stateless_call(trained, others, x, training=training)
         error = ((predicted - y) ** 2).mean(axis=-1)
         return (error * w).sum() / jnp.maximum(w.sum(), 1e-12), others
-
-    def start(trained, others, learning_rate):
-        optimiser = list(initial)
-        optimiser[rate_at] = learning_rate
-        blank = jnp.full(room, jnp.nan)
-        return _State(jnp.int32(0), [trained, others], optimiser, blank, blank, jnp.int32(0), [trained, others])
 
     def advance(state, until, data, common, own):
         x, y, xv, yv = data
@@ -296,16 +305,13 @@ def _build(model, batch_size, shapes, size):
         first = functools.partial(jax.tree.map, lambda a: a[0])
         many = lambda state, until, data, common, own: jax.tree.map(
             lambda a: a[None], advance(first(state), until, data, common, first(own)))
-    start = jax.jit(jax.vmap(start))
     number = lambda kind, *shape: jax.ShapeDtypeStruct(shape, kind)
-    weights = [[number(v.dtype, size, *v.shape) for v in part] for part in (model.trainable_variables, model.non_trainable_variables)]
     rates = number("float32", size)
-    state = jax.eval_shape(start, *weights, rates)
+    state = jax.tree.map(lambda a: number(a.dtype, *a.shape), _start([model] * size, np.zeros(size, "float32"), shapes))
     data = [number("float32", n, *rest) for n, rest in ((samples, inputs), (samples, outputs), (watched, inputs), (watched, outputs))]
     common = number("int32"), number("int32"), number("bool"), number("int32")
     own = number("float32", size, samples), number("uint32", size, 2), rates, rates
-    return (start.lower(*weights, rates).compile(),
-            jax.jit(many).lower(state, number("int32"), data, common, own).compile())
+    return jax.jit(many).lower(state, number("int32"), data, common, own).compile()
 
 
 def _run_with_keras(models, task, watch):
@@ -386,19 +392,13 @@ def _data(x, y, which):
     return x, y.reshape(len(y), -1)
 
 
-def _bucket(n):
-    """Sizes are rounded up to a power of two, at least 256, so that few programs serve all."""
-    return max(256, 1 << (n - 1).bit_length()) if n else 0
+def _bucket(n, least=256):
+    """Sizes are rounded up to a power of two, so that few programs serve all."""
+    return max(least, 1 << (n - 1).bit_length()) if n else 0
 
 
 def _pad(array, size):
     return np.pad(array, [(0, size - len(array))] + [(0, 0)] * (array.ndim - 1))
-
-
-def _stack(models):
-    """Trainable and other variables of several models, stacked."""
-    return [[jnp.stack([getattr(m, name)[i].value for m in models]) for i in range(len(getattr(models[0], name)))]
-            for name in ("trainable_variables", "non_trainable_variables")]
 
 
 def _assign(model, trained, others):

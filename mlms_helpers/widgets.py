@@ -81,7 +81,7 @@ class _Panel(ipywidgets.VBox):
 
     def _start(self, words):
         self._words = words
-        self._alt = ""
+        self._alt, self._layout = "", None
         self.image = ipywidgets.Image(format="png", layout={"display": "none"})
         self.caption = ipywidgets.HTML()            # the picture in words, for screen readers
         self.result = None
@@ -104,7 +104,7 @@ class _Panel(ipywidgets.VBox):
             self.image.layout.display = "none"
             self.caption.value = self._alt = ""
             return
-        picture = plots.png(figure)
+        picture, self._layout = plots.redraw(figure, self._layout)
         self._alt = alt or plots.describe(figure)
         self.image.width, self.image.height = map(str, plots.size(picture))
         self.image.value = picture

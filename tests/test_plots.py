@@ -1,5 +1,6 @@
 """Figures: the same bytes twice, nothing left behind, no text on top of text, and refusals in words."""
 
+import io
 import subprocess
 import sys
 
@@ -123,3 +124,20 @@ def test_stored_picture_keeps_its_colours():
     small = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB"), int)
     whole = np.asarray(Image.open(io.BytesIO(plots.png(fig))).convert("RGB"), int)
     assert small.shape == whole.shape and np.abs(small - whole).mean() < 0.5 and (small[0, 0] == 255).all()
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+
+def test_redraw_gives_the_same_picture_and_makes_room_where_it_must():
+    figure = lambda n, label="training": plots.history(np.exp(-np.arange(1, n) / 9), label=label)
+    first, layout = plots.redraw(figure(20))
+    np.testing.assert_array_equal(pixels(first), pixels(plots.png(figure(20))))
+    again, kept = plots.redraw(figure(20), layout)
+    np.testing.assert_array_equal(pixels(first), pixels(again))
+    assert kept is layout and plots.size(first) == plots.size(again)
+    wide = lambda: plots.histogram([1, 2], label="a much longer\nlabel\nin four\nlines")
+    larger, other = plots.redraw(wide(), layout)
+    np.testing.assert_array_equal(pixels(larger), pixels(plots.png(wide())))
+    assert other is not layout
