@@ -201,6 +201,48 @@ def _(answer):
     return None
 
 
+# --- 04
+
+@exercise("04-share")
+def _(answer):
+    if isinstance(answer, Real) and abs(answer - 0.64) < 1e-6:
+        return "That is the share of one column's variance that the other explains. Here the question is about a direction between the two."
+    return number(answer, 0.9, 1e-3, "Write down the covariance matrix of the two, two by two. What are its eigenvalues, and what is their sum?")
+
+
+@exercise("04-believe")
+def _(answer):
+    answer = {str(letter).lower() for letter in answer}
+    if answer - set("abcde"):
+        return f"{sorted(answer - set('abcde'))[0]!r} is none of the letters a to e."
+    wrong = {"b": "On a UMAP distances between islands are not kept: far only means not near.",
+             "c": "Noise has gaps, too: see the islands above. Does the gap stay with other seeds and more neighbours?",
+             "d": "UMAP gives dense and thin groups much the same density, so the size of an island counts its points rather than its spread."}
+    for letter in sorted(answer & set(wrong)):
+        return f"{letter}: {wrong[letter]}"
+    if len(answer) < 2:
+        return "There is one more. Which of the five are about neighbours, and about the random steps?"
+    return None
+
+
+@exercise("04-kept")
+def _(answer):
+    from mlms_helpers import maps
+    if not callable(answer):
+        return f"The answer should be a function of x, xy and k, not {type(answer).__name__}: write `kept`, without brackets."
+    x = np.random.default_rng(4).normal(size=(60, 5))
+    if abs(answer(x.copy(), x.copy(), 7) - 1) > 1e-9:
+        return "The same points twice must give 1."
+    found, right = float(answer(x.copy(), x[:, :2].copy(), 7)), maps.neighbours_kept(x, x[:, :2], 7)
+    if abs(found - right) < 1e-9:
+        return None
+    if abs(found - (1 + 6 * maps.neighbours_kept(x, x[:, :2], 6)) / 7) < 1e-9:
+        return "Each point counts itself as a neighbour. Put infinity where the distance is to itself."
+    if abs(found - 7 * right) < 1e-9:
+        return "That is the mean number of neighbours kept. A share is asked for."
+    return "For one point: list its k nearest in x, list its k nearest in xy. How many are in both lists?"
+
+
 # --- 05
 
 @exercise("05-step")
@@ -306,6 +348,23 @@ def _(answer):
     if high - low > 1.3 * 0.21:
         return "The interval is too wide. Do both models get the same draw, and is it the 95 % interval?"
     return None
+
+
+@exercise("06-twenty-ideas")
+def _(answer):
+    if isinstance(answer, Real) and abs(answer - 1) < 0.02:
+        return "Twenty times 0.05 counts a search with two false alarms twice. What is the probability that there is none?"
+    if isinstance(answer, Real) and abs(answer - 0.95**20) < 0.01:
+        return "That is the probability that none of them does."
+    return number(answer, 1 - 0.95**20, 0.01, "One test stays silent with probability 0.95. And all twenty, when they are independent?")
+
+
+@exercise("06-claim")
+def _(answer):
+    right = evaluation.seeds_needed(0.02, 0.02, 0.02, power=0.9)
+    if answer == evaluation.seeds_needed(0.02, 0.02, 0.02):
+        return "That is enough for a power of 80 %; 90 % is asked for."
+    return number(answer, right, 0, "evaluation.seeds_needed takes the true difference, both spreads and the power wanted.")
 
 
 # --- 15

@@ -31,6 +31,7 @@ _COLOUR_MAP = "viridis"
 _IONS = {"Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba"}
 # How the 3-D view looks at a structure: z upwards, x to the right, from 25 degrees aside and 18 above, angle of vision 30.
 _ASIDE, _ABOVE, _VISION = np.deg2rad([25, 18, 30])
+_SETTING_UP = 2               # messages to nglview before the structure: the angle of vision, _MANNERS
 
 # 3-D draws into a canvas.  Where there is none (no WebGL, no nglview in this browser), the picture shows instead.
 # It waits four seconds, so that it does not flash up while the 3-D view loads.
@@ -55,7 +56,7 @@ stage.mouseControls.remove('clickPick-left');
 stage.signals.hovered.add(spot => {
     stage.tooltip.style.display = spot && spot.atom ? 'block' : 'none';
     if (spot && spot.atom) {
-        stage.tooltip.innerText = 'atom ' + spot.atom.index + ': ' + ELEMENTS[spot.atom.index];
+        stage.tooltip.innerText = 'atom ' + spot.atom.index + ': ' + this.elements[spot.atom.index];
         stage.tooltip.style.left = (spot.mouse.position.x + 12) + 'px';
         stage.tooltip.style.bottom = (window.innerHeight - spot.mouse.position.y + 12) + 'px';
     } });"""
@@ -135,29 +136,55 @@ class StructureView(ipywidgets.VBox):
 
     def __init__(self, atoms, highlight=None, colours=None, label="value", unit="", size=(700, 420)):
         highlight, colours = _checked(atoms, highlight, colours)
-        self.atoms, self._callbacks = atoms, []
-        figure = static(atoms, highlight=highlight, colours=colours, label=label, unit=unit)
-        self._picture = plots.png(figure)
-        self._alt = _words(atoms, highlight, colours, label, unit)
-        legend = ipywidgets.HTML(_legend(atoms, highlight, colours, label, unit))
+        self._size, self._callbacks = size, []
+        self._legend, self._image, self._hidden = ipywidgets.HTML(), ipywidgets.Image(format="png"), ipywidgets.HTML()
         self.status = ipywidgets.HTML(layout={"min_height": "28px"})
-        self.number = ipywidgets.Text(description="Atom number", placeholder=f"0 to {len(atoms) - 1}",
-                                      tooltip="pick an atom by its number", continuous_update=False, style={"description_width": "initial"},
-                                      layout={"width": "200px", "display": "none"})
+        self.number = ipywidgets.Text(description="Atom number", tooltip="pick an atom by its number", continuous_update=False,
+                                      style={"description_width": "initial"}, layout={"width": "200px", "display": "none"})
         self.number.observe(self._typed, "value")
+        self._write(atoms, highlight, colours, label, unit)
         self.three_d, reason = _three_d(atoms, highlight, colours, size)
-        wide, high = map(str, plots.size(self._picture))
-        picture = ipywidgets.VBox([ipywidgets.HTML(f"<p>{html.escape(reason or _NO_WEBGL)}</p>"),
-                                   ipywidgets.Image(value=self._picture, format="png", width=wide, height=high)])
+        picture = ipywidgets.VBox([ipywidgets.HTML(f"<p>{html.escape(reason or _NO_WEBGL)}</p>"), self._image])
         picture.add_class("mlms-static")
         scene = []
         if self.three_d:
             hint = "Drag to turn; click an atom to pick it; after a click the wheel zooms; Shift and drag zooms too."
-            scene = [ipywidgets.VBox([self.three_d, legend, ipywidgets.HTML(f'<span style="opacity:0.75">{hint}</span>')])]
+            scene = [ipywidgets.VBox([self.three_d, self._legend, ipywidgets.HTML(f'<span style="opacity:0.75">{hint}</span>')])]
             scene[0].add_class("mlms-3d")
             self.three_d.observe(self._clicked, "picked")
-        super().__init__([*scene, picture, self.number, self.status, ipywidgets.HTML(_STYLE + plots.hidden(self._alt))])
+        super().__init__([*scene, picture, self.number, self.status, self._hidden])
         self.add_class("mlms-view")
+
+    def show(self, atoms, *, highlight=None):
+        """Put another structure into this view, in colours by element, or mark other atoms of the one that it shows.
+
+        Arguments as for `structure`.   Of the structure already shown, the reader's angle of view stays.
+        """
+        highlight, _ = _checked(atoms, highlight, None)
+        halo = self._halo if atoms is self.atoms and highlight else None
+        self._write(atoms, highlight, None, "", "")
+        self.picked, self.status.value = None, ""
+        if self.three_d and halo is not None:
+            self.three_d._set_selection("@" + ",".join(map(str, highlight)), repr_index=halo)
+        elif self.three_d:
+            for component in list(self.three_d._ngl_component_ids):
+                self.three_d.remove_component(component)
+            # nglview says all this again when the page is loaded again: let it forget the structure before
+            self.three_d._ngl_msg_archive = self.three_d._ngl_msg_archive[:_SETTING_UP]
+            _fill(self.three_d, atoms, highlight, None, self._size)
+
+    def _write(self, atoms, highlight, colours, label, unit):
+        """All but the 3-D view: picture, legend, words."""
+        self.atoms = atoms
+        # the halo is the last of the representations: balls, ions, halo
+        self._halo = len({symbol in _IONS for symbol in atoms.symbols}) if highlight and colours is None else None
+        self._picture = plots.png(static(atoms, highlight=highlight, colours=colours, label=label, unit=unit))
+        self._alt = _words(atoms, highlight, colours, label, unit)
+        self._image.width, self._image.height = map(str, plots.size(self._picture))
+        self._image.value = self._picture
+        self._legend.value = _legend(atoms, highlight, colours, label, unit)
+        self._hidden.value = _STYLE + plots.hidden(self._alt)
+        self.number.placeholder = f"0 to {len(atoms) - 1}"
 
     def on_pick(self, callback):
         """Have `callback(index)` called for each pick; text that it returns is shown below the view."""
@@ -232,6 +259,15 @@ def _three_d(atoms, highlight, colours, size):
             view = nglview.NGLWidget(width=f"{size[0]}px", height=f"{size[1]}px")
     except ImportError as error:
         return None, f"Here is a picture, because 3-D views need the package nglview, and it cannot be imported: {error}."
+    view.stage.set_parameters(camera_fov=float(np.rad2deg(_VISION)), clip_dist=1)
+    view._js(_MANNERS)
+    _fill(view, atoms, highlight, colours, size)
+    return view, ""
+
+
+def _fill(view, atoms, highlight, colours, size):
+    """Put a structure into an empty nglview widget, and look at it."""
+    import nglview
     # Numbers stand in the B-factor column; NGL turns them into colours.
     if colours is None:
         elements = [symbol for symbol, *_ in _elements(atoms)]
@@ -262,12 +298,10 @@ def _three_d(atoms, highlight, colours, size):
         view.add_representation("spacefill", selection=highlight, color=HIGHLIGHT, opacity=0.4, radius_type="size",
                                 radius_size=0.85)
     centre, quaternion, distance = _camera(atoms, size)
-    view.stage.set_parameters(camera_fov=float(np.rad2deg(_VISION)), clip_dist=1)
     view.control.center(centre)
     view.control.rotate(quaternion)
     view.control._call("distance", distance)
-    view._js(_MANNERS.replace("ELEMENTS", json.dumps(list(atoms.symbols))))
-    return view, ""
+    view._js(f"this.elements = {json.dumps(list(atoms.symbols))}")
 
 
 @contextlib.contextmanager
@@ -342,8 +376,8 @@ def _dot(colour, text, edge="black"):
 
 def _legend(atoms, highlight, colours, label, unit):
     """What the colours mean, as HTML."""
-    ball = ('<span style="display:inline-block;width:0.9em;height:0.9em;border-radius:50%;border:{};background:{};'
-            'margin:0 0.35em 0 0;vertical-align:-0.1em"></span>{}')
+    ball = ('<span style="white-space:nowrap"><span style="display:inline-block;width:0.9em;height:0.9em;border-radius:50%;'
+            'border:{};background:{};margin:0 0.35em 0 0;vertical-align:-0.1em"></span>{}</span>')
     parts = []
     if colours is None:
         parts += [ball.format("1px solid #555", colour, f"{symbol} ({count})") for symbol, count, colour in _elements(atoms)]

@@ -88,6 +88,24 @@ def test_without_nglview_the_picture_and_the_reason_are_shown(monkeypatch):
     assert view.picked == 1
 
 
+def test_another_structure_takes_the_place_of_the_first():
+    view, seen = views.structure(SALT, highlight=[1]), []
+    view.on_pick(seen.append).pick(7)
+    widget, first = view.three_d, view._picture
+    view.show(SALT, highlight=[2])                  # only the halo moves: the reader's angle of view stays
+    assert widget._ngl_msg_archive[-1]["methodName"] == "setSelection" and "marked: atom 2" in view._alt
+    view.show(WATER)
+    assert view.three_d is widget and view.atoms is WATER and view.picked is None and view.status.value == ""
+    assert view._picture != first and "H2O" in repr(view) and view.number.placeholder == "0 to 2"
+    loads = [message["args"][0]["data"] for message in widget._ngl_msg_archive if message["methodName"] == "loadFile"]
+    assert loads == [views._pdb(WATER, [0, 1, 1])] and len(widget._ngl_component_ids) == 1
+    assert [m["methodName"] for m in widget._ngl_msg_archive[:views._SETTING_UP]] == ["setParameters", "executeCode"]
+    with pytest.raises(ValueError, match="0 to 2"):
+        view.show(WATER, highlight=[3])
+    view.pick(2)
+    assert seen == [7, 2]
+
+
 def test_legend_and_words():
     words = views._words(SALT, [1, 2], None, "", "")
     assert words == "Structure view: Cl4Na4, 8 atoms, in a cell of 5.64 by 5.64 by 5.64 Å; marked: atom 1, 2."

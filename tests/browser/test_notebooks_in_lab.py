@@ -9,7 +9,7 @@ import pytest
 from mlms_helpers import datasets
 
 # The main path.  (nbval runs all notebooks; here is what only a browser can tell.)
-PATH = ["00-start-here", "02-structures-and-data", "05-training", "15-defect-levels"]
+PATH = ["00-start-here", "02-structures-and-data", "04-maps", "05-training", "06-honest-errors", "15-defect-levels"]
 
 
 @pytest.fixture(scope="module", params=PATH)
@@ -37,7 +37,7 @@ def test_runs_and_shows_every_widget(notebook):
 def test_three_d_views_hold_a_drawing(notebook):
     lab, name = notebook
     canvases = lab.canvases()
-    if name in ("02-structures-and-data", "15-defect-levels"):
+    if name in ("02-structures-and-data", "04-maps", "15-defect-levels"):
         assert canvases, "there is no 3-D view"
     for canvas in canvases:
         assert lab.drawn(canvas), lab.ink(canvas)
