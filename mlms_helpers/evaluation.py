@@ -1,4 +1,12 @@
-"""How good is a model, really: splits, errors, baselines, calibration."""
+"""How good is a model, really: splits, errors, baselines, seeds, calibration.
+
+A *model* here is a function `function(train, test, seed) -> predictions for the test rows`, where train and
+test are row numbers of one table.  What runs many models takes `map`: any function that is called and answers
+in order as Python's `map(function, items)`, so that the work can go to other processes or machines.
+"""
+
+import functools
+import html
 
 import numpy as np
 import pandas as pd
@@ -8,14 +16,17 @@ def split(table, by=None, test=0.2, validation=0.2, seed=0):
     """Cut a table into training, validation and test rows.
 
     table: DataFrame, one row a sample.
-    by: name of a column whose equal values are never separated, such as `family` or `n_nitrogen`;
-    None for rows at random.   test, validation: share of all rows (with `by`: of the distinct values;
-    at least one).   seed: of the draw.
+    by: name of a column whose equal values are never separated, such as `family`, `formula` (composition) or
+    `phase` (host); None for rows at random.   test, validation: share of all rows (with `by`: of the distinct
+    values; at least one); 0 leaves the part empty.   seed: of the draw.
 
     Returns three sorted arrays of row numbers (0-based, for `iloc`): training, validation, test.
-    Raises ValueError if a part would be empty or the column is missing.
+    Raises ValueError if nothing would be left to train on, for a share outside 0 to 1, and if the column is missing
+    or has gaps.
     """
     groups = _groups(table, by)
+    if not (0 <= test < 1 and 0 <= validation < 1):
+        raise ValueError(f"test ({test}) and validation ({validation}) are shares: each must be at least 0 and below 1")
     kinds = np.random.default_rng(seed).permutation(np.unique(groups))
     n_test, n_val = (int(max(1, round(share * len(kinds)))) if share else 0 for share in (test, validation))
     if n_test + n_val >= len(kinds):
@@ -28,14 +39,21 @@ def split(table, by=None, test=0.2, validation=0.2, seed=0):
 def split_above(table, column, threshold, by=None, validation=0.2, seed=0):
     """Extrapolate: train below or at a threshold, test above it.
 
-    table, by, validation, seed: as in `split`.   column: such as `n_nitrogen`.   threshold: in its units.
+    table, by, validation, seed: as in `split`.   column: such as `n_nitrogen` (more nitrogen) or `n_atoms`
+    (larger cells).   threshold: in its units.
 
-    Returns training, validation, test row numbers; every test row has `column` > threshold.
+    Returns training, validation, test row numbers; every test row has `column` > threshold.  A group of `by` that
+    lies on both sides would leak: its rows below the threshold are in no part.
+    Raises ValueError if the column is missing, holds no numbers, or leaves nothing to test or to train on.
     """
-    above = np.asarray(table[column] > threshold)
+    above = _numbers(table, column) > threshold
     if above.all() or not above.any():
-        raise ValueError(f"no row, or every row, has {column} above {threshold}: nothing to extrapolate to")
-    below = np.flatnonzero(~above)
+        raise ValueError(f"{'every' if len(above) and above.all() else 'no'} row has {column} above {threshold}: "
+                         f"nothing to extrapolate {'from' if len(above) and above.all() else 'to'}")
+    groups = _groups(table, by)
+    below = np.flatnonzero(~above & ~np.isin(groups, groups[above]))
+    if len(below) == 0:
+        raise ValueError(f"every {by} with a row at or below {threshold} also has one above: nothing is left to train on")
     train, val, _ = split(table.iloc[below], by=by, test=0, validation=validation, seed=seed)
     return below[train], below[val], np.flatnonzero(above)
 
@@ -46,8 +64,11 @@ def folds(table, by=None, n=5, seed=0):
     table, by, seed: as in `split`.   n: number of folds; cut down to the number of distinct values.
 
     Returns a list of (training, test) row numbers.
+    Raises ValueError for fewer than two folds or distinct values.
     """
     groups = _groups(table, by)
+    if n < 2:
+        raise ValueError(f"{n} folds: it takes at least two, one to learn from and one to test")
     kinds = np.random.default_rng(seed).permutation(np.unique(groups))
     if len(kinds) < 2:
         raise ValueError(f"{by or 'the row number'} has only one value: nothing can be held out")
@@ -70,30 +91,103 @@ def errors(true, predicted):
             "R2": float(1 - rest / spread) if spread > 0 else float("nan")}
 
 
-def cross_validate(models, table, target, *, by=None, n_folds=5, seeds=range(5)):
+def cross_validate(models, table, target, *, by=None, n_folds=5, seeds=range(5), map=map):
     """Compare models on the same folds: every row is predicted by a model that has not seen its group.
 
     models: {name: function}; `function(train, test, seed) -> predictions for the test rows`, where
     train and test are row numbers.   table, by: as in `split`.   target: column of `table`.
     n_folds: folds a seed.   seeds: each draws its own folds (and the models' initial weights).
+    map: runs the folds; see the top of the module.
 
     Returns a DataFrame, one row a model and seed: model, seed, RMSE, MAE, R2 over all rows.
+    Raises ValueError for a column that is missing or has gaps.
     """
-    true, rows = np.asarray(table[target], float), []
+    true = _numbers(table, target)
+    items = [(name, seed, train, test) for seed in seeds
+             for cut in [folds(table, by, n_folds, seed)] for name in models for train, test in cut]
+    predicted = {}
+    for (name, seed, _, test), values in zip(items, map(functools.partial(_predict, models), items)):
+        predicted.setdefault((name, seed), np.full(len(true), np.nan))[test] = values
+    return pd.DataFrame([{"model": name, "seed": seed, **errors(true, values)} for (name, seed), values in predicted.items()])
+
+
+def nested_cross_validate(models, table, target, *, by=None, outer=5, inner=4, seeds=range(5), map=map):
+    """Error of a model *and* of the way its setting is chosen: inner folds choose, outer folds test.
+
+    models: {name: {setting: function}}, functions as in `cross_validate`; a setting is any label, such as the value of
+    a hyperparameter.   table, target, by, seeds, map: as there.   outer: folds that test.   inner: folds into
+    which the training rows of each outer fold are cut again; the setting with the lowest RMSE on them predicts
+    the outer fold.
+
+    Returns a DataFrame, one row a model and seed: model, seed, RMSE, MAE, R2 of these predictions;
+    flattering, the lowest RMSE that any one setting has on the same outer folds (chosen with the rows that test it:
+    too low); chosen, the setting of each outer fold.
+    S. Varma and R. Simon, BMC Bioinform. 7, 91 (2006); G. C. Cawley and N. L. C. Talbot, JMLR 11, 2079 (2010).
+    """
+    true = _numbers(table, target)
+    items = [(name, seed, train, test, folds(table.iloc[train], by, inner, seed)) for seed in seeds
+             for cut in [folds(table, by, outer, seed)] for name in models for train, test in cut]
+    found = {}
+    for (name, seed, _, test, _), (chosen, values) in zip(items, map(functools.partial(_choose, models, true), items)):
+        honest, every, settings = found.setdefault((name, seed), (np.empty(len(true)), {}, []))
+        honest[test] = values[chosen]
+        settings.append(chosen)
+        for setting, part in values.items():
+            every.setdefault(setting, np.empty(len(true)))[test] = part
+    return pd.DataFrame([{"model": name, "seed": seed, **errors(true, honest),
+                          "flattering": min(errors(true, values)["RMSE"] for values in every.values()), "chosen": settings}
+                         for (name, seed), (honest, every, settings) in found.items()])
+
+
+def learning_curve(function, table, target, sizes, *, by=None, seeds=range(5), test=0.2, watch=None, map=map):
+    """Error against the number of training groups: a larger training set holds the smaller ones, the test set stays.
+
+    function, table, target, by, map: as in `cross_validate`.   sizes: numbers of training groups (without `by`: of
+    rows).   seeds: each draws its own test groups and order of training groups.   test: share of the
+    groups held out.   watch: called as `watch(table so far)` after each point, for live pictures; if it returns
+    True, the rest is left out.  (A `map` that answers with a whole list shows all points at the end.)
+
+    Returns a DataFrame, one row a size and seed: size, samples (training rows), seed, RMSE, MAE, R2.
+    Raises ValueError for a size that is not there.
+    C. Cortes et al., NIPS 6, 327 (1993).
+    """
+    true, groups, items, rows = _numbers(table, target), _groups(table, by), [], []
+    sizes = list(sizes)
     for seed in seeds:
-        cut = folds(table, by, n_folds, seed)
-        for name, function in models.items():
-            predicted = np.full(len(true), np.nan)
-            for train, test in cut:
-                predicted[test] = np.asarray(function(train, test, seed), float).reshape(len(test))
-            rows.append({"model": name, "seed": seed, **errors(true, predicted)})
+        train, _, held_out = split(table, by, test=test, validation=0, seed=seed)
+        kinds = np.random.default_rng(seed).permutation(np.unique(groups[train]))
+        for size in sizes:
+            if not 1 <= size <= len(kinds):
+                raise ValueError(f"a training set of {size} is not possible: there are 1 to {len(kinds)} "
+                                 f"{'rows' if by is None else f'values of {by}'} to train on")
+            items.append((size, seed, train[np.isin(groups[train], kinds[:size])], held_out))
+    one_model = dict.fromkeys(sizes, function)
+    for (size, seed, train, held_out), values in zip(items, map(functools.partial(_predict, one_model), items)):
+        rows.append({"size": size, "samples": len(train), "seed": seed, **errors(true[held_out], values)})
+        if watch is not None and watch(pd.DataFrame(rows)) is True:
+            break
     return pd.DataFrame(rows)
+
+
+def _predict(models, item):
+    """Predictions of one model on one fold, [n_test]: a piece of work for `map`."""
+    name, seed, train, test = item
+    return np.asarray(models[name](train, test, seed), float).reshape(len(test))
+
+
+def _choose(models, true, item):
+    """The setting that is best on the inner folds, and the predictions of every setting for the outer one."""
+    name, seed, train, test, inner = item
+    square = {setting: sum(((_predict(models[name], (setting, seed, train[into], train[out])) - true[train[out]]) ** 2).sum()
+                           for into, out in inner) for setting in models[name]}
+    values = {setting: _predict(models[name], (setting, seed, train, test)) for setting in models[name]}
+    return min(square, key=square.get), values
 
 
 def summary(scores):
     """Mean over seeds and the half-width of its 95 % confidence interval (Student's t).
 
-    scores: DataFrame of `cross_validate`.
+    scores: DataFrame of `cross_validate` or `nested_cross_validate`.
 
     Returns a DataFrame indexed by model, in the order of first appearance: RMSE, RMSE_ci, MAE,
     MAE_ci, R2, R2_ci.  The interval speaks of the draw of folds and initial weights only, not of
@@ -107,6 +201,115 @@ def summary(scores):
         rows[name] = {k: v for column in ("RMSE", "MAE", "R2")
                       for k, v in ((column, part[column].mean()), (f"{column}_ci", half * part[column].std()))}
     return pd.DataFrame(rows).T
+
+
+def bootstrap_interval(residuals, groups=None, *, minus=None, n=2000, seed=0):
+    """95 % interval of an RMSE if the samples had been drawn again: whole groups, with replacement.
+
+    residuals: [n_samples], predicted minus true.   groups: [n_samples], the family of each; None, each sample for
+    itself.   minus: [n_samples], residuals of another model on the same samples; then the interval is that of
+    RMSE(residuals) - RMSE(minus), both from the same draws.   n: draws.   seed: of the draws.
+
+    Returns array [2], lower and upper end, in the units of the residuals.  With few groups (below twenty or so) it
+    is somewhat too narrow.
+    Raises ValueError if lengths differ or there is only one group.
+    B. Efron, Ann. Stat. 7, 1 (1979).
+    """
+    both = [np.asarray(r, float) for r in (residuals, minus) if r is not None]
+    groups = np.arange(len(both[0])) if groups is None else np.asarray(groups)
+    if any(r.shape != groups.shape or r.ndim != 1 for r in both):
+        raise ValueError(f"residuals and groups must be vectors of one length, not {' and '.join(str(r.shape) for r in [*both, groups])}")
+    kinds, which = np.unique(groups, return_inverse=True)
+    if len(kinds) < 2:
+        raise ValueError("there is only one group: drawing it again and again tells nothing")
+    squares, count = np.array([np.bincount(which, r**2) for r in both]), np.bincount(which)
+    rng = np.random.default_rng(seed)
+    draws = (rng.integers(len(kinds), size=len(kinds)) for _ in range(n))
+    rmse = np.array([np.sqrt(squares[:, drawn].sum(axis=1) / count[drawn].sum()) for drawn in draws])
+    return np.quantile(rmse[:, 0] - (rmse[:, 1] if minus is not None else 0), [0.025, 0.975])
+
+
+def compare(a, b, *, paired=False, n=2000, seed=0):
+    """Do two models differ by more than their seeds do?  Welch's t test and a bootstrap interval.
+
+    a, b: [n_seeds], one score a seed (say RMSE, eV), at least two each.   paired: score k of both comes from the same
+    folds, and the differences are tested (Student's t).   n, seed: draws of the bootstrap, and its seed.
+
+    Returns {"difference": mean(a) - mean(b); "low", "high": its 95 % interval by the t distribution;
+    "t", "df", "p": statistic, degrees of freedom, two-sided p value; "boot_low", "boot_high": 95 % interval of the
+    bootstrap over seeds, too narrow below ten seeds or so}, in the units of the scores.
+    Scores of overlapping folds are not independent: p speaks of the seeds, not of new data.
+    Raises ValueError for too few, unequal (paired), infinite or constant scores.
+    B. L. Welch, Biometrika 34, 28 (1947); C. Colas, O. Sigaud and P.-Y. Oudeyer, arXiv:1806.08295 (2018).
+    """
+    from scipy.stats import t as student
+    a, b = (np.asarray(scores, float).ravel() for scores in (a, b))
+    if min(len(a), len(b)) < 2 or not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError(f"each model needs at least two finite scores: one a seed (here {len(a)} and {len(b)})")
+    if paired and len(a) != len(b):
+        raise ValueError(f"a paired comparison needs the same seeds for both models, not {len(a)} and {len(b)}")
+    samples = [a - b] if paired else [a, -b]
+    variances, sizes = np.array([s.var(ddof=1) / len(s) for s in samples]), np.array([len(s) for s in samples])
+    difference, error = sum(s.mean() for s in samples), np.sqrt(variances.sum())
+    if error <= 1e-12 * max(np.abs(a).max(), np.abs(b).max()):
+        raise ValueError("the scores do not vary from seed to seed: there is no spread to compare a difference with")
+    df = variances.sum() ** 2 / (variances**2 / (sizes - 1)).sum()
+    half = student.ppf(0.975, df) * error
+    rng = np.random.default_rng(seed)
+    boot = np.quantile(sum(s[rng.integers(len(s), size=(n, len(s)))].mean(axis=1) for s in samples), [0.025, 0.975])
+    return {"difference": float(difference), "low": float(difference - half), "high": float(difference + half),
+            "t": float(difference / error), "df": float(df), "p": float(2 * student.sf(abs(difference) / error, df)),
+            "boot_low": float(boot[0]), "boot_high": float(boot[1])}
+
+
+def welch_power(effect, spread_a, spread_b, n_seeds, alpha=0.05):
+    """Probability that Welch's t test with n seeds a model finds a true difference.
+
+    effect: true difference of the means.   spread_a, spread_b: standard deviations over seeds, in the same units;
+    one may be 0.   n_seeds: of each model, at least 2.   alpha: p below which a difference counts as found.
+
+    Returns a number from about alpha (no difference) to 1; exact for Gaussian scores.  Given the ratio of the two
+    sample variances the test statistic follows a non-central t distribution; the ratio follows a beta
+    distribution, over which the integral is taken (Gauss-Jacobi, 32 points).
+    Raises ValueError for spreads, seeds or alpha that cannot be.
+    B. L. Welch, Biometrika 34, 28 (1947); on its use for seeds: C. Colas et al., arXiv:1806.08295 (2018).
+    """
+    from scipy.special import roots_jacobi
+    from scipy.stats import nct, t as student
+    if not (spread_a >= 0 and spread_b >= 0 and spread_a + spread_b > 0 and np.isfinite([effect, spread_a, spread_b]).all()):
+        raise ValueError(f"the spreads ({spread_a}, {spread_b}) must be positive numbers (one may be 0), the effect ({effect}) a number")
+    if not (0 < alpha < 1 and n_seeds >= 2):
+        raise ValueError(f"alpha ({alpha}) must lie between 0 and 1, and there must be at least two seeds (not {n_seeds})")
+    nu, both = n_seeds - 1, spread_a**2 + spread_b**2
+    x, weight = roots_jacobi(32, nu / 2 - 1, nu / 2 - 1)
+    a, b = spread_a**2 * (1 + x) / 2, spread_b**2 * (1 - x) / 2           # sample variances, but for a common factor
+    edge = student.ppf(1 - alpha / 2, nu * (a + b) ** 2 / (a**2 + b**2)) * np.sqrt(2 * (a + b) / both)
+    shift = abs(effect) / np.sqrt(both / n_seeds)
+    # scipy gives NaN for the wrong tail where it is too small to be computed
+    found = nct.sf(edge, 2 * nu, shift) + np.nan_to_num(nct.cdf(-edge, 2 * nu, shift))
+    return float(weight @ found / weight.sum())
+
+
+def seeds_needed(effect, spread_a, spread_b, alpha=0.05, power=0.8):
+    """Least number of seeds for each of two models with which Welch's t test finds a true difference.
+
+    effect, spread_a, spread_b, alpha: as in `welch_power`.   power: how often it shall be found.
+
+    Returns a whole number, at least 2.   Raises ValueError if no number up to a million is enough.
+    """
+    if not 0 < power < 1:
+        raise ValueError(f"power ({power}) lies between 0 and 1")
+    enough = lambda n: welch_power(effect, spread_a, spread_b, n, alpha) >= power
+    high = 2
+    while not enough(high):
+        high *= 2
+        if high > 1_000_000:
+            raise ValueError(f"a difference of {effect} is too small to be found with a million seeds")
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return max(high, 2)
 
 
 def mean_baseline(y):
@@ -138,17 +341,17 @@ def coverage(true, predicted, sigma, levels=(0.5, 0.68, 0.9, 0.95)):
 class TestSet:
     """True values of a test set behind a counter: whoever asks for the error leaves a trace.
 
-    true: [n_samples].   looks: how often it may be asked; None, without limit.
+    true: [n_samples], in `unit`.   looks: how often it may be asked; None, without limit.
 
-    Attributes: `looks`, a list with what was asked and answered so far.  After one look the error is
-    an honest estimate for a model chosen without it; the lowest of many looks is not.
+    Attributes: `looks`, a list with what was asked and answered so far; a notebook shows it as a table.
+    After one look the error is an honest estimate for a model chosen without it; the lowest of many looks is not.
     C. Dwork et al., Science 349, 636 (2015).
     """
 
     __test__ = False                                    # no test for pytest to collect
 
-    def __init__(self, true, looks=None):
-        self._true, self._allowed, self.looks = np.array(true, float), looks, []
+    def __init__(self, true, looks=None, unit="eV"):
+        self._true, self._allowed, self.looks, self.unit = np.array(true, float), looks, [], unit
 
     def __len__(self):
         return len(self._true)
@@ -156,13 +359,20 @@ class TestSet:
     def __repr__(self):
         return f"test set of {len(self)} samples, looked at {len(self.looks)} times"
 
+    def _repr_html_(self):
+        agreed = "" if self._allowed is None else f" of {self._allowed} agreed"
+        rows = "".join(f"<tr><td>{number}</td><td style='text-align:left'>{html.escape(str(why))}</td><td>{error:.3f}</td></tr>"
+                       for number, (why, error) in enumerate(self.looks, start=1))
+        table = f"<table><tr><th>look</th><th style='text-align:left'>at what</th><th>RMSE ({html.escape(self.unit)})</th></tr>{rows}</table>"
+        return f"<p><b>Test set of {len(self)} samples: looks {len(self.looks)}{agreed}</b></p>{table if rows else ''}"
+
     def errors(self, predicted, why=""):
         """As `errors`, and one look more.   why: what is being tested, for the record.
 
         Raises ValueError when all looks are spent; the true values are then used up for choosing models.
         """
         if self._allowed is not None and len(self.looks) >= self._allowed:
-            raise ValueError(f"this test set has been looked at {len(self.looks)} times, as often as was agreed: "
+            raise ValueError(f"the looks agreed for this test set are spent ({len(self.looks)} of {self._allowed}): "
                              f"for another honest number get new data")
         found = errors(self._true, predicted)
         self.looks.append((why, found["RMSE"]))
@@ -170,8 +380,22 @@ class TestSet:
 
 
 def _groups(table, by):
-    if by is None:
-        return np.arange(len(table))
-    if by not in table:
-        raise ValueError(f"the table has no column {by!r}; it has {', '.join(map(str, table.columns))}")
-    return np.asarray(table[by])
+    """The value of `by` in each row, or the row's number."""
+    groups = pd.Series(np.arange(len(table))) if by is None else _column(table, by)
+    return pd.factorize(groups, sort=True)[0]
+
+
+def _numbers(table, column):
+    values = _column(table, column)
+    if not pd.api.types.is_numeric_dtype(values):
+        raise ValueError(f"the column {column!r} holds no numbers")
+    return np.asarray(values, float)
+
+
+def _column(table, name):
+    """A column without gaps, or one clear sentence."""
+    if name not in table:
+        raise ValueError(f"the table has no column {name!r}; it has {', '.join(map(str, table.columns))}")
+    if table[name].isna().any():
+        raise ValueError(f"the column {name!r} has no value in {table[name].isna().sum()} of {len(table)} rows")
+    return table[name]

@@ -20,7 +20,7 @@ def test_a_look_too_many_is_refused_and_not_counted():
     sealed = evaluation.TestSet(TRUE, looks=1)
     sealed.errors(TRUE)
     for _ in range(2):
-        with pytest.raises(ValueError, match="looked at 1 times.*new data"):
+        with pytest.raises(ValueError, match="1 of 1.*new data"):
             sealed.errors(TRUE)
     assert len(sealed.looks) == 1
 
@@ -37,3 +37,12 @@ def test_it_keeps_its_own_values():
     sealed = evaluation.TestSet(true)
     true[:] = 7
     assert sealed.errors(TRUE)["RMSE"] == 0
+
+
+def test_a_notebook_shows_the_looks():
+    sealed = evaluation.TestSet(TRUE, looks=2)
+    assert "looks 0 of 2 agreed" in sealed._repr_html_() and "<table>" not in sealed._repr_html_()
+    sealed.errors(TRUE + 0.5, "width <1>")
+    shown = sealed._repr_html_()
+    assert "looks 1 of 2 agreed" in shown and "width &lt;1&gt;" in shown and "0.500" in shown and "RMSE (eV)" in shown
+    assert "of" not in evaluation.TestSet(TRUE)._repr_html_().split("looks")[1]

@@ -27,6 +27,8 @@ def paired(a, b, groups, same_draw=True, whole=True, quantiles=(0.025, 0.975)):
     ("06-paired", paired, "Right"), ("06-paired", 0.3, "a function"), ("06-paired", lambda a, b, g: paired(b, a, g), "positive"),
     ("06-paired", lambda a, b, g: paired(a, b, g, whole=False), "too narrow"), ("06-paired", lambda a, b, g: paired(a, b, g, same_draw=False), "0 to 0"),
     ("06-paired", lambda a, b, g: paired(a, b, g, quantiles=(0.0005, 0.9995)), "too wide"), ("06-paired", lambda a: a, "could not use"),
+    ("06-twenty-ideas", 0.64, "Right"), ("06-twenty-ideas", 1.0, "counts a search with two"), ("06-twenty-ideas", 0.36, "none of them does"),
+    ("06-twenty-ideas", 0.05, "stays silent"), ("06-claim", 23, "Right"), ("06-claim", 17, "power of 80 %"), ("06-claim", 3, "takes the true difference"),
 ])
 def test_answers(capsys, name, answer, words):
     assert words in said(capsys, name, answer)
