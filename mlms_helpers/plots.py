@@ -253,9 +253,10 @@ def search(table, *, unit="eV", label="validation error", title=None):
     top.xaxis.get_major_locator().set_params(integer=True)
     top.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=2, frameon=False)
     for k, (ax, name) in enumerate(zip(slices, names, strict=True)):
-        kinds = sorted(done[name].unique(), key=str)
+        values = ["none" if v is None or v != v else v for v in done[name]]
+        kinds = sorted(set(values), key=str)
         numbers = all(isinstance(v, (int, float, np.number)) and not isinstance(v, (bool, np.bool_)) for v in kinds)
-        ax.scatter(done[name] if numbers else [kinds.index(v) for v in done[name]], done.error, **look)
+        ax.scatter(values if numbers else [kinds.index(v) for v in values], done.error, **look)
         if numbers and kinds and min(kinds) > 0 and max(kinds) > 30 * min(kinds):
             ax.set_xscale("log")
         elif numbers:

@@ -1,0 +1,225 @@
+"""Searches: what was found stays found."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+from mlms_helpers import plots, search
+
+SPACE = {"learning_rate": (1e-4, 1e-1, "log"), "width": [8, 16, 32], "depth": (0, 3), "decay": (0.0, 1.0), "kind": ["a", None]}
+
+
+def objective(learning_rate, width, depth, decay, kind):
+    if depth == 3:
+        raise ValueError("too deep")
+    return (math.log10(learning_rate) + 2) ** 2 + abs(width - 16) / 10 + 0.3 * depth + 0.1 * decay + 0.1 * (kind is None)
+
+
+def numbers(table):
+    return table.drop(columns="seconds")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A search of 40 trials that nobody disturbed."""
+    return search.run(objective, SPACE, tmp_path_factory.mktemp("search") / "whole.log", trials=40)
+
+
+def test_table(whole):
+    assert list(whole) == ["trial", *SPACE, "error", "seconds", "failure"] and list(whole.trial) == list(range(40))
+    failed = whole.depth == 3
+    assert failed.any() and (whole.failure[failed] == "too deep").all() and (whole.failure[~failed] == "").all()
+    assert whole.error.isna().equals(failed) and (whole.seconds >= 0).all()
+    assert whole.learning_rate.between(1e-4, 1e-1).all() and whole.width.isin([8, 16, 32]).all()
+    assert whole.decay.between(0, 1).all()
+    row = whole[~failed].iloc[0]
+    assert row.error == objective(**{name: None if pd.isna(row[name]) else row[name] for name in SPACE})
+
+
+def test_tpe_learns_and_random_does_not(whole, tmp_path):
+    other = search.run(objective, SPACE, tmp_path / "random.log", trials=40, sampler="random")
+    late = lambda table: table.error[20:].median()
+    assert late(whole) < 0.6 * late(other)
+    assert np.ptp(np.log10(other.learning_rate)) > 2.5
+
+
+def test_resumes_where_it_was(whole, tmp_path):
+    file = tmp_path / "search.log"
+    part = search.run(objective, SPACE, file, trials=13)
+    assert numbers(part).equals(numbers(whole[:13]))
+    assert numbers(search.run(objective, SPACE, file, trials=40)).equals(numbers(whole))
+    assert search.run(lambda **_: 1 / 0, SPACE, file, trials=40).equals(search.table(file)), "nothing was left to do"
+
+
+PROGRAM = """
+import sys, time
+sys.path.insert(0, {folder!r})
+from test_search import SPACE, objective
+from mlms_helpers import search
+def slow(**hyperparameters):
+    time.sleep(0.03)
+    return objective(**hyperparameters)
+search.run(slow, SPACE, {file!r}, trials=40, watch=lambda table: print(len(table), flush=True))
+"""
+
+
+def test_killed_in_the_middle(whole, tmp_path):
+    file = tmp_path / "search.log"
+    code = PROGRAM.format(folder=os.path.dirname(__file__), file=str(file))
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if int(line) == 15:
+            break
+    with pytest.raises(ValueError, match="in use by another search"):
+        search.run(objective, SPACE, file, trials=40)
+    assert len(search.table(file)) >= 15, "a search that runs may be looked at"
+    time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = search.table(file)
+    assert 15 <= len(kept) < 40 and numbers(kept).equals(numbers(whole[:len(kept)]))
+    calls = []
+    final = search.run(lambda **h: calls.append(h) or objective(**h), SPACE, file, trials=40)
+    assert numbers(final).equals(numbers(whole)) and len(calls) == 40 - len(kept)
+    assert final[:len(kept)].equals(kept), "finished trials are as they were, times included"
+
+
+def test_a_line_that_was_being_written_is_done_again(whole, tmp_path):
+    file = tmp_path / "search.log"
+    search.run(objective, SPACE, file, trials=20)
+    file.write_bytes(file.read_bytes()[:-50])
+    assert len(search.table(file)) == 19
+    assert numbers(search.run(objective, SPACE, file, trials=40)).equals(numbers(whole))
+
+
+def test_stop_button(tmp_path):
+    seen = []
+    found = search.run(objective, SPACE, tmp_path / "s.log", trials=40, watch=lambda table: seen.append(table) or len(table) == 5)
+    assert len(found) == len(seen) == 5 and seen[-1].equals(found)
+
+
+def test_two_workers(tmp_path):
+    def where(learning_rate, width):                        # a function as one in a notebook
+        time.sleep(0.05)
+        return learning_rate + width * 0
+
+    space = {"learning_rate": (1e-4, 1e-1, "log"), "width": (1, 3)}
+    one, two = (search.run(where, space, tmp_path / f"{n}.log", trials=12, sampler="random", workers=n) for n in (1, 2))
+    assert numbers(one).equals(numbers(two))
+    tpe = search.run(where, space, tmp_path / "tpe.log", trials=16, workers=2, watch=lambda table: len(table) == 9)
+    assert len(tpe) == 9
+    tpe = search.run(where, space, tmp_path / "tpe.log", trials=16, workers=2)
+    assert list(tpe.trial) == list(range(16)) and len(tpe.learning_rate.unique()) == 16
+
+
+def test_dask(tmp_path):
+    distributed = pytest.importorskip("dask.distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster:
+        with distributed.Client(cluster) as client:
+            found = search.run(objective, SPACE, tmp_path / "dask.log", trials=12, sampler="random", client=client)
+    assert numbers(found).equals(numbers(search.run(objective, SPACE, tmp_path / "one.log", trials=12, sampler="random")))
+
+
+def test_seeds(whole, tmp_path):
+    other = search.run(objective, SPACE, tmp_path / "s.log", trials=5, seed=1)
+    assert not set(other.learning_rate) & set(whole.learning_rate)
+
+
+def test_an_error_that_is_no_number_is_a_failure(tmp_path):
+    found = search.run(lambda x: math.nan if x > 0.5 else math.inf, {"x": (0.0, 1.0)}, tmp_path / "s.log", trials=8)
+    assert set(found.failure) == {"the error is nan", "the error is inf"} and found.error.isna().all()
+
+
+def test_a_mistake_in_the_objective_ends_the_search_and_loses_nothing(tmp_path):
+    file = tmp_path / "s.log"
+    calls = []
+
+    def wrong(x):
+        calls.append(x)
+        return x if len(calls) < 4 else x / 0
+
+    with pytest.raises(ZeroDivisionError):
+        search.run(wrong, {"x": (0.0, 1.0)}, file, trials=8)
+    assert len(search.table(file)) == 3
+
+
+def test_another_search(tmp_path):
+    file = tmp_path / "s.log"
+    search.run(objective, SPACE, file, trials=2)
+    for change in ({"seed": 1}, {"sampler": "random"}, {"space": {"x": (0.0, 1.0)}}):
+        with pytest.raises(ValueError, match=f"s.log holds a search with {next(iter(change))}"):
+            search.run(objective, **{"space": SPACE, "file": file, "trials": 3, **change})
+    assert len(search.table(file)) == 2
+
+
+@pytest.mark.parametrize("content", [b"learning_rate,error\n0.1,0.2\n", b"nothing", b'{"op_code":0}\n',
+                                     b'{"op_code":99,"x":1}\n\xff\xfe\n',
+                                     b'{"op_code":0,"worker_id":"a","study_name":"other","directions":[1]}\n'])
+def test_a_foreign_file_is_refused_and_kept(content, tmp_path):
+    file = tmp_path / "s.log"
+    file.write_bytes(content)
+    for call in (lambda: search.run(objective, SPACE, file, trials=2), lambda: search.table(file)):
+        with pytest.raises(ValueError, match=r"s.log holds no search"):
+            call()
+    assert file.read_bytes() == content
+
+
+def test_a_damaged_file_is_said(tmp_path):
+    file = tmp_path / "s.log"
+    search.run(objective, SPACE, file, trials=4)
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[:3], lines[3][:40] + b"\n", *lines[4:]]))
+    with pytest.raises(ValueError, match="s.log holds no search, or is damaged"):
+        search.run(objective, SPACE, file, trials=8)
+
+
+def test_no_file_and_no_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="search.run"):
+        search.table(tmp_path / "none.log")
+    with pytest.raises(ValueError, match="there is no folder"):
+        search.run(objective, SPACE, tmp_path / "none" / "s.log")
+
+
+@pytest.mark.parametrize("space, words", [
+    ({}, "is empty"), ({"x": (1, 0)}, "x: give"), ({"x": (0.0, 1.0, "log")}, "low > 0"), ({"x": []}, "x: give"),
+    ({"x": 3}, "not 3"), ({"x": (0, 1, "lin")}, "x: give"), ({"x": (0.0, math.inf)}, "x: give"),
+    ({"x": [(1, 2)]}, "x: give"), ({"error": (0, 1)}, "may be called 'error'"),
+])
+def test_a_space_that_cannot_be(space, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        search.run(objective, space, tmp_path / "s.log")
+    assert not (tmp_path / "s.log").exists()
+
+
+def test_unknown_sampler(tmp_path):
+    with pytest.raises(ValueError, match="tpe, random, not 'grid'"):
+        search.run(objective, SPACE, tmp_path / "s.log", sampler="grid")
+
+
+def test_optuna_keeps_its_voice_and_reads_the_file(tmp_path, capfd):
+    before = optuna.logging.get_verbosity()
+    search.run(objective, SPACE, tmp_path / "s.log", trials=3)
+    assert optuna.logging.get_verbosity() == before and capfd.readouterr() == ("", "")
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(tmp_path / "s.log")))
+    assert len(optuna.load_study(storage=storage, study_name=None).trials) == 3
+    json.loads((tmp_path / "s.log").read_text().splitlines()[-1])
+
+
+def test_picture(whole):
+    picture = plots.png(plots.search(whole, title="TPE"))
+    assert picture == plots.png(plots.search(whole, title="TPE"))
+    fig = plots.search(whole)
+    assert len(fig.axes) == 1 + len(SPACE) and f"in trial {whole.error.idxmin()}" in fig.axes[0].get_title(loc="left")
+    plots.png(plots.search(whole[:1]))
+    assert plots.search(whole[whole.failure != ""]).axes[0].get_title(loc="left") == "No trial has succeeded yet"
+    with pytest.raises(ValueError, match="no trial to draw"):
+        plots.search(whole[:0])
