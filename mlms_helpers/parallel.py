@@ -93,7 +93,7 @@ def featurise(descriptor, structures, *, client=None, workers=None, watch=None, 
     descriptors._check(structures)
     takes = inspect.signature(descriptor).parameters
     if "species" in takes and hyperparameters.get("species") is None:
-        hyperparameters["species"] = sorted({s for atoms in structures for s in atoms.symbols})
+        hyperparameters["species"] = sorted({s for atoms in structures for s in set(atoms.symbols)})
     if "n_atoms" in takes and hyperparameters.get("n_atoms") is None:
         hyperparameters["n_atoms"] = max(len(atoms) for atoms in structures)
     describe = functools.partial(_describe, descriptor, hyperparameters)
@@ -101,7 +101,7 @@ def featurise(descriptor, structures, *, client=None, workers=None, watch=None, 
     # one small structure, here: it gives the shape, and shows most mistakes before anything is sent
     sizes = np.array([len(atoms) for atoms in structures])
     small = np.argmin(np.where(sizes > 1, sizes, sizes.max() + 1))
-    sample = describe((small, structures[small:small + 1]))
+    sample = describe((small, [_packed(structures[small])]))
     if len(sample) not in (1, sizes[small]):
         raise ValueError(f"the descriptor gives {len(sample)} rows for a structure of {sizes[small]} atoms, "
                          f"neither one row an atom nor one a structure")
@@ -112,7 +112,7 @@ def featurise(descriptor, structures, *, client=None, workers=None, watch=None, 
     spans = list(zip(cuts, cuts[1:]))
     if len(spans) == 1 and client is None:
         workers = 1
-    chunks = ((start, [_bare(atoms) for atoms in structures[start:stop]]) for start, stop in spans)
+    chunks = ((start, [_packed(atoms) for atoms in structures[start:stop]]) for start, stop in spans)
     out = np.empty((rows[-1], *sample.shape[1:]), sample.dtype)
     for done, (number, block) in enumerate(stream(describe, chunks, client=client, workers=workers), 1):
         start, stop = spans[number]
@@ -125,21 +125,26 @@ def featurise(descriptor, structures, *, client=None, workers=None, watch=None, 
 def _describe(descriptor, hyperparameters, chunk):
     first, structures = chunk
     try:
-        return descriptor([_bare(atoms) for atoms in structures], **hyperparameters)
+        return descriptor([_unpacked(*parts) for parts in structures], **hyperparameters)
     except ValueError as error:
         raise ValueError(f"{error} (counting from structure {first})" if first else str(error)) from error
 
 
-def _bare(atoms):
-    """Cell, boundary conditions, positions and what is one number an atom: the rest can be a hundred times larger.
+def _packed(atoms):
+    """Cell, boundary conditions, positions and what is one number an atom: the rest can be a hundred times larger."""
+    return atoms.cell.array, atoms.pbc, {name: values for name, values in atoms.arrays.items()
+                                         if name == "positions" or values.ndim == 1}
 
-    The arrays are made anew: an unpickled one has a dtype that equals float64 but is another object, and with such
-    NumPy 2.2 adds at indices (`np.add.at`) five times slower.
+
+def _unpacked(cell, pbc, arrays):
+    """The structure again, its arrays made anew.
+
+    An unpickled array has a dtype that equals float64 but is another object, and with such NumPy 2.2 adds at indices
+    (`np.add.at`) five times slower.
     """
-    bare = ase.Atoms(cell=atoms.cell.array.astype(float), pbc=atoms.pbc)
-    bare.arrays = {name: values.astype(values.dtype.type) for name, values in atoms.arrays.items()
-                   if name == "positions" or values.ndim == 1}
-    return bare
+    atoms = ase.Atoms(cell=cell.astype(float), pbc=pbc)
+    atoms.arrays = {name: values.astype(values.dtype.type) for name, values in arrays.items()}
+    return atoms
 
 
 def _in_processes(function, tasks, workers, ahead):

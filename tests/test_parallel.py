@@ -169,10 +169,11 @@ def test_featurise_sends_little():
     import pickle
     atoms = cells(1)[0]
     atoms.info["large"] = np.zeros(10_000)
-    bare = pickle.loads(pickle.dumps(parallel._bare(atoms)))
-    assert set(bare.arrays) == {"numbers", "positions"} and not bare.info and bare == parallel._bare(atoms)
-    assert bare.positions.dtype is not np.dtype(float), "unpickled arrays have become as fast as others: _bare may go"
-    assert parallel._bare(bare).positions.dtype is np.dtype(float)
+    cell, pbc, arrays = pickle.loads(pickle.dumps(parallel._packed(atoms)))
+    assert set(arrays) == {"numbers", "positions"}
+    assert arrays["positions"].dtype is not np.dtype(float), "unpickled arrays have become as fast as others: they need no copy"
+    again = parallel._unpacked(cell, pbc, arrays)
+    assert again == atoms and not again.info and again.positions.dtype is np.dtype(float)
 
 
 @pytest.mark.parametrize("call, words", [
