@@ -9,6 +9,8 @@ LOCK_FLAGS ?=
 # Test processes side by side.
 JOBS ?= 2
 GENERATE_PYTHON ?= .venv-generate/bin/python
+# Where `make data` keeps what is finished; the same command goes on from there.
+RUN ?= runs/$(NAME)
 
 # A reader's own PYTHONPATH (modules on a cluster, say) would hide the locked packages.
 unexport PYTHONPATH
@@ -43,14 +45,19 @@ lock:  ## bring requirements.lock up to date with pyproject.toml (needs uv); LOC
 	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --extra test --group build $(LOCK_FLAGS) pyproject.toml --output-file requirements.lock >/dev/null
 
-data:  ## compute a dataset anew: make data NAME=lipon ARGS="--families 0:2 --out runs/lipon"
+data:  ## compute a dataset anew, then bring data/NAME up to date: make data NAME=octet ARGS="--workers 2"
 	@test -n "$(NAME)" -a -f "data/generate/$(NAME).py" || { echo "mlms: give NAME=, one of the generators in data/generate:" \
-	    $(filter-out common gather,$(patsubst data/generate/%.py,%,$(wildcard data/generate/*.py))) >&2; exit 1; }
+	    $(filter-out common eos gather convergence_% check_%,$(patsubst data/generate/%.py,%,$(wildcard data/generate/*.py))) >&2; exit 1; }
 	@command -v $(GENERATE_PYTHON) >/dev/null || { echo "mlms: the generators need their own environment:" \
 	    "python3 -m venv .venv-generate && .venv-generate/bin/pip install -e '.[generate]'" >&2; exit 1; }
-	$(GENERATE_PYTHON) data/generate/$(NAME).py $(ARGS)
+	@mkdir -p $(RUN) data/$(NAME)
+	$(GENERATE_PYTHON) data/generate/$(NAME).py --out $(RUN) $(ARGS)
+	$(GENERATE_PYTHON) data/generate/gather.py $(RUN) $(dir $(wildcard data/$(NAME)/configurations.extxyz)) --into data/$(NAME)
 
-bench: setup  ## measure the models against the baselines, anew: docs/hole-trap-levels.md
+bench: setup  ## measure speed and models anew, into docs/: on a machine that does nothing else
+	$(BIN)/python benchmarks/training.py --table docs/training-speed.md
+	$(BIN)/python benchmarks/parallel.py --table docs/parallel.md
+	$(BIN)/python benchmarks/slider.py --table docs/slider-speed.md
 	$(BIN)/python benchmarks/hole_traps.py --table docs/hole-trap-levels.md
 
 clean:  ## remove what tests and builds left; .venv stays

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -59,11 +60,11 @@ def test_check_finds_faults(monkeypatch):
     data = datasets.load("lipon")
     good = data.structures[0]
 
-    def found(change, copies=1, push=0.0):
+    def found(change, copies=1, push=0.0, energy=1.0):
         atoms = good.copy()
         atoms.info = {key: np.copy(value) if np.ndim(value) else value for key, value in good.info.items()}
         change(atoms)
-        atoms.calc = SinglePointCalculator(atoms, energy=good.get_potential_energy(), forces=good.get_forces() + push)
+        atoms.calc = SinglePointCalculator(atoms, energy=energy * good.get_potential_energy(), forces=good.get_forces() + push)
         monkeypatch.setattr(datasets, "load", lambda name: data._replace(structures=[atoms] * copies))
         return " ".join(datasets.check("lipon"))
 
@@ -78,6 +79,10 @@ def test_check_finds_faults(monkeypatch):
     assert "partly" in found(put("info", "occ", (5, 1.4)))
     assert "shares" in found(put("arrays", "share", (0, 0.5)))
     assert "not a number" in found(put("arrays", "potential", (0, np.nan)))
+    assert "from all others" in found(lambda atoms: (atoms.set_pbc(False), atoms.positions.__setitem__(0, -9.0)))
+    assert "eV an atom" in found(lambda atoms: None, energy=14.4)
+    points = pd.DataFrame({"lattice_constant": [5.4, 5.5, 5.6], "energy": [-6.5, -6.4, -6.3]})
+    assert "end of the equation of state" in found(lambda atoms: atoms.info.update(eos=points))
 
 
 def test_check_from_the_command_line():

@@ -182,3 +182,66 @@ def test_gather_is_reproducible_and_loads(tmp_path, monkeypatch):
     np.testing.assert_allclose(second.positions, np.load(run / "k0010-1.npz")["positions"], atol=1e-6)
     np.testing.assert_allclose(first.get_forces(), np.load(run / "k0002-1.npz")["forces"], atol=1e-5)
     np.testing.assert_allclose(first.arrays["share"], np.load(run / "k0002-1.npz")["share"], atol=1e-4)
+
+
+def test_gather_puts_numbers_where_their_names_say(tmp_path, monkeypatch):
+    """Tables of points, properties of elements, molecules without a cell; and what is gathered may be gathered again."""
+    monkeypatch.syspath_prepend(str(GENERATE))
+    import common
+    import gather
+    from mlms_helpers import datasets
+
+    run, shipped = tmp_path / "run", tmp_path / "salt"
+    run.mkdir(), shipped.mkdir()
+    crystal = {"numbers": [11, 9], "positions": np.eye(3)[:2] * 2.8, "cell": 4 * (1 - np.eye(3)), "energy": -6.5,
+               "stress": np.arange(6.0), "eos/lattice_constant": [5.4, 5.5, 5.6],
+               "eos/energy": [-6.4, -6.5, -6.45]}
+    molecule = {"numbers": [11, 9], "positions": np.eye(3)[:2] * 2.3, "energy": -5.5, "forces": np.zeros((2, 3))}
+    for name, result in {"crystal": crystal, "molecule": molecule, "element-Na": {"IP": 5.14},
+                         "element-F": {"IP": 17.42}}.items():
+        (run / f"{name}.npz").write_bytes(common.npz_bytes(result))
+    assert gather.gather([run], shipped) == 2
+    assert (shipped / "eos.csv").read_text().splitlines()[:2] == ["config,lattice_constant,energy", "crystal,5.4,-6.4"]
+    (shipped / "README.md").write_text("".join(f"{'0' * 64}  {path.name}\n" for path in shipped.iterdir()))
+    common.update_checksums(shipped)
+    before = {path.name: path.read_bytes() for path in shipped.iterdir()}
+    assert gather.gather([shipped], shipped) == 2
+    assert {path.name: path.read_bytes() for path in shipped.iterdir()} == before
+
+    monkeypatch.setenv("MLMS_DATA", str(tmp_path))
+    (first, second), table, _ = datasets.load("salt")
+    assert first.pbc.all() and not second.pbc.any() and not second.cell.any()
+    assert first.calc.results.keys() == {"energy", "stress"} and second.calc.results.keys() == {"energy", "forces"}
+    assert list(first.info["eos"].energy) == [-6.4, -6.5, -6.45] and "eos" not in second.info
+    assert list(table.config) == ["crystal", "molecule"] and list(table.A) == ["Na", "Na"] and list(table.B) == ["F", "F"]
+    assert list(table.IP_A) == [5.14, 5.14] and list(table.IP_B) == [17.42, 17.42]
+
+
+@pytest.mark.parametrize("name", [path.parent.name for path in GENERATE.parent.glob("*/configurations.extxyz")])
+def test_shipped_data_gathered_again_are_the_same(name, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(GENERATE))
+    import gather
+
+    gather.gather([GENERATE.parent / name], tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} >= {"configurations.extxyz"}
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (GENERATE.parent / name / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize("guess", [4.0, 5.4, 7.0])
+def test_equation_of_state(guess, monkeypatch):
+    """From any guess to the minimum of a Birch-Murnaghan curve of known volume, energy, modulus and derivative."""
+    monkeypatch.syspath_prepend(str(GENERATE))
+    import eos
+
+    def energy(lattice_constant):
+        x = (40 * 4 / lattice_constant ** 3) ** (2 / 3)
+        return -5 + 9 / 16 * 40 * 0.5 * ((x - 1) ** 3 * 4.5 + (x - 1) ** 2 * (6 - 4 * x))
+
+    constants, energies = eos.walk(energy, guess)
+    assert eos.REACH <= energies.argmin() < len(energies) - eos.REACH
+    np.testing.assert_allclose(np.diff(np.log(constants)), np.log(eos.STEP))
+    volume, lowest, modulus, derivative, rms = eos.birch_murnaghan(constants ** 3 / 4, energies)
+    np.testing.assert_allclose([volume, lowest, modulus, derivative, rms], [40, -5, 0.5, 4.5, 0], atol=1e-8)
+    with pytest.raises(RuntimeError, match="no minimum among 40"):
+        eos.walk(lambda lattice_constant: lattice_constant, guess)

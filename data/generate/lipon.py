@@ -161,7 +161,7 @@ def families(text):
 
 def main():
     parser = argparse.ArgumentParser(description="Compute LiPON configurations; run it again to go on.")
-    parser.add_argument("--families", type=families, default="0:60", help="first, and last plus one, as 0:60")
+    parser.add_argument("--families", type=families, default="0:70", help="first, and last plus one, as 0:60")
     parser.add_argument("--out", required=True, type=Path, help="folder of the results")
     parser.add_argument("--workers", type=int, default=1, help="processes, of one core each")
     arguments = parser.parse_args()
