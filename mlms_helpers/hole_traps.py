@@ -98,10 +98,8 @@ def train(structures, *, n_models=24, depth=0, strength=3e-3, width=32, epochs=3
                                             for a in structures]), sites)
     family = np.array([a.info["family"] for a in structures])[sites.structure]
     weights = training.bootstrap_weights(family, n_models, seed)
-    committee = [models.mlp(x, potential, width=width, depth=depth, seed=1000 * seed + k) for k in range(n_models)]
-    for member in committee:                       # a descriptor that hardly varies in the training set must not be blown up
-        variance = member.get_layer("standardise").moving_variance
-        variance.assign(np.maximum(np.asarray(variance.value), LEAST_SPREAD**2))
+    committee = [models.mlp(x, potential, width=width, depth=depth, least_spread=LEAST_SPREAD, seed=1000 * seed + k)
+                 for k in range(n_models)]
     if depth:
         training.fit_ensemble(committee, x, potential, weights=weights, epochs=epochs, batch_size=batch_size,
                               learning_rate=learning_rate, weight_decay=weight_decay, seed=seed)

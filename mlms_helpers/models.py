@@ -5,14 +5,16 @@ import keras
 import numpy as np
 
 
-def mlp(x, y, width=64, depth=2, activation="silu", dropout=0.0, seed=0):
+def mlp(x, y, width=64, depth=2, activation="silu", dropout=0.0, least_spread=1e-6, seed=0):
     """Multilayer perceptron that knows the scale of its training data.
 
     x: [n_samples, n_features], y: [n_samples] or [n_samples, n_outputs]: the *training* data.  Only
     their shapes, means and standard deviations are used: the first layer standardises the features,
     the last one restores the units of y, so the network in between deals with numbers near one.
     width: neurons a layer.   depth: hidden layers (0: a straight line).   dropout: share of neurons
-    silenced at each training step.   seed: of the initial weights.
+    silenced at each training step.   least_spread: features that vary less (standard deviation, in their own units)
+    are divided by this instead, so that what hardly varies in training is not blown up elsewhere.   seed: of the
+    initial weights.
 
     Returns a `keras.Model` from [n, n_features] to [n, n_outputs].
     """
@@ -31,16 +33,16 @@ def mlp(x, y, width=64, depth=2, activation="silu", dropout=0.0, seed=0):
             layer = keras.layers.Dropout(dropout, seed=seeds[2 * n + 1], name=f"dropout_{n + 1}")(layer)
     model = keras.Model(inputs, back(dense(y.shape[1], None, "output", seeds[-1])(layer)), name="mlp")
     one, zero = np.ones_like, np.zeros_like
-    mean, spread = x.mean(0), _spread(x)
+    mean, spread = x.mean(0), _spread(x, least_spread)
     into.set_weights([one(mean), zero(mean), mean, spread**2])
-    mean, spread = y.mean(0), _spread(y)
+    mean, spread = y.mean(0), _spread(y, 0.0)
     back.set_weights([spread, mean, zero(mean), one(mean)])
     return model
 
 
-def _spread(values):
-    """Standard deviation of each column; 1 for a column that does not vary."""
-    spread = values.std(0)
+def _spread(values, least):
+    """Standard deviation of each column, but at least `least`; 1 for a column that does not vary."""
+    spread = np.maximum(values.std(0), least)
     return np.where(spread > 1e-6, spread, 1.0).astype("float32")
 
 

@@ -292,3 +292,13 @@ def test_other_backends_train_with_keras(monkeypatch):
     assert found == pytest.approx(np.nanmin(history.val_loss[1]), rel=1e-4)
     with pytest.warns(UserWarning):
         assert len(training.fit(nets[0], x, y, epochs=50, watch=lambda h: len(h.loss) == 3).loss) == 3
+
+
+def test_least_spread_holds_back_what_hardly_varied():
+    x, y = data()
+    x = np.column_stack([x, 1e-4 * np.random.default_rng(1).normal(size=len(x)), np.full(len(x), 3.0)])
+    model = models.mlp(x, y, least_spread=0.05)
+    standardised = keras.Model(model.input, model.get_layer("standardise").output)(x + 1).__array__()
+    np.testing.assert_allclose(standardised.std(0)[:3], 1, rtol=0.01)
+    np.testing.assert_allclose(standardised[:, 3], 1 / 0.05, rtol=0.01)
+    assert np.isfinite(standardised).all() and np.abs(standardised[:, 4]).max() <= 1 / 0.05 + 1e-3
