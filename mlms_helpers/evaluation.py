@@ -145,7 +145,8 @@ def learning_curve(function, table, target, sizes, *, by=None, seeds=range(5), t
     function, table, target, by, map: as in `cross_validate`.   sizes: numbers of training groups (without `by`: of
     rows).   seeds: each draws its own test groups and order of training groups.   test: share of the
     groups held out.   watch: called as `watch(table so far)` after each point, for live pictures; if it returns
-    True, the rest is left out.  (A `map` that answers with a whole list shows all points at the end.)
+    True, the rest is left out.  (With `map=parallel.imap` points come as they are
+    computed, with `parallel.map` all at the end.)
 
     Returns a DataFrame, one row a size and seed: size, samples (training rows), seed, RMSE, MAE, R2.
     Raises ValueError for a size that is not there.
@@ -164,7 +165,7 @@ def learning_curve(function, table, target, sizes, *, by=None, seeds=range(5), t
     one_model = dict.fromkeys(sizes, function)
     for (size, seed, train, held_out), values in zip(items, map(functools.partial(_predict, one_model), items)):
         rows.append({"size": size, "samples": len(train), "seed": seed, **errors(true[held_out], values)})
-        if watch is not None and watch(pd.DataFrame(rows)) is True:
+        if watch is not None and watch(pd.DataFrame(rows)):
             break
     return pd.DataFrame(rows)
 
@@ -172,7 +173,10 @@ def learning_curve(function, table, target, sizes, *, by=None, seeds=range(5), t
 def _predict(models, item):
     """Predictions of one model on one fold, [n_test]: a piece of work for `map`."""
     name, seed, train, test = item
-    return np.asarray(models[name](train, test, seed), float).reshape(len(test))
+    values = np.asarray(models[name](train, test, seed), float)
+    if values.size != len(test):
+        raise ValueError(f"the model {name!r} gives {values.size} predictions for {len(test)} test rows")
+    return values.reshape(len(test))
 
 
 def _choose(models, true, item):
@@ -219,6 +223,8 @@ def bootstrap_interval(residuals, groups=None, *, minus=None, n=2000, seed=0):
     groups = np.arange(len(both[0])) if groups is None else np.asarray(groups)
     if any(r.shape != groups.shape or r.ndim != 1 for r in both):
         raise ValueError(f"residuals and groups must be vectors of one length, not {' and '.join(str(r.shape) for r in [*both, groups])}")
+    if not np.isfinite(both).all():
+        raise ValueError("a residual is not a finite number")
     kinds, which = np.unique(groups, return_inverse=True)
     if len(kinds) < 2:
         raise ValueError("there is only one group: drawing it again and again tells nothing")
@@ -302,9 +308,9 @@ def seeds_needed(effect, spread_a, spread_b, alpha=0.05, power=0.8):
     enough = lambda n: welch_power(effect, spread_a, spread_b, n, alpha) >= power
     high = 2
     while not enough(high):
-        high *= 2
-        if high > 1_000_000:
+        if high == 1_000_000:
             raise ValueError(f"a difference of {effect} is too small to be found with a million seeds")
+        high = min(2 * high, 1_000_000)
     low = high // 2
     while high - low > 1:
         middle = (low + high) // 2
@@ -343,7 +349,8 @@ class TestSet:
 
     true: [n_samples], in `unit`.   looks: how often it may be asked; None, without limit.
 
-    Attributes: `looks`, a list with what was asked and answered so far; a notebook shows it as a table.
+    Attributes: `looks`, a list with what was asked and answered so far; a notebook shows it as a table.  It
+    lives as long as the kernel: a restart forgets the looks, and you should not.
     After one look the error is an honest estimate for a model chosen without it; the lowest of many looks is not.
     C. Dwork et al., Science 349, 636 (2015).
     """

@@ -36,7 +36,7 @@ def pca(x, n=2):
         raise ValueError(f"{n} components cannot be had from {x.shape[0]} points with {x.shape[1]} features")
     centred = x - x.mean(axis=0)
     _, spread, components = np.linalg.svd(centred, full_matrices=False)
-    if spread[0] == 0:
+    if spread[0] <= 1e-12 * np.abs(x).max() * np.sqrt(x.size):
         raise ValueError("all points lie at one place: there is no direction to find")
     components = components[:n]
     largest = np.abs(components).argmax(axis=1)
@@ -53,7 +53,7 @@ def umap(x, neighbours=15, min_distance=0.1, seed=0, start="pca"):
 
     Returns float64 [n_points, 2].  Axes, sizes of clumps and distances between them have no unit and little meaning.  The same
     arguments give the same map on one machine; other processors may draw another one.  Importing the package takes about 1 s
-    (20 s on the day it was installed), the first call in a kernel about 5 to 10 s of compiling, then 1,000 points 2 s.
+    (longer the first time), the first call in a kernel about 5 to 10 s of compiling, then 1,000 points 2 s.
     Raises ValueError for values that are not finite, or not 2 <= neighbours < n_points.
     L. McInnes, J. Healy and J. Melville, arXiv:1802.03426 (2018); on the start, D. Kobak and G. C. Linderman, Nat. Biotechnol.
     39, 156 (2021).
@@ -366,6 +366,8 @@ class Explorer(ipywidgets.VBox):
             raise ValueError(f"the table has no column {missing[0]!r}; it has {', '.join(map(str, self._table.columns))}")
         if not columns:
             raise ValueError("there is no column to colour by")
+        if not all(pd.api.types.is_integer_dtype(self._table[c]) for c in ("structure", "atom")):
+            raise ValueError("the columns structure and atom must hold whole numbers")
         for number, atom in zip(self._table.structure, self._table.atom):
             if not (0 <= number < len(self._structures) and 0 <= atom < len(self._structures[number])):
                 raise ValueError(f"a row names atom {atom} of structure {number}, which is not there")

@@ -13,6 +13,7 @@ import os
 import pickle
 import tempfile
 import time
+import traceback
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from pathlib import Path
 
@@ -38,8 +39,8 @@ def map(function, items, *, client=None, workers=None, watch=None):
 
     Returns the results in the order of `items`.  A task whose worker is lost (killed, out of memory, end of its
     job) is done again by another.
-    Raises what `function` raises; ValueError for less than one worker; RuntimeError for a task that has lost its
-    worker four times.
+    Raises what `function` raises (RuntimeError with its text where it cannot be sent); ValueError for less than one
+    worker; RuntimeError for a task that has lost its worker four times.
     """
     total = len(items) if hasattr(items, "__len__") else None
     if total == 1 and client is None:
@@ -50,6 +51,16 @@ def map(function, items, *, client=None, workers=None, watch=None):
         if watch is not None:
             watch(len(results), total)
     return [results[number] for number in range(len(results))]
+
+
+def imap(function, items, *, client=None, workers=None):
+    """As `map`, but yields each result, in the order of `items`, as soon as it and all before it are there."""
+    waiting, next_one = {}, 0
+    for number, result in stream(function, items, client=client, workers=workers):
+        waiting[number] = result
+        while next_one in waiting:
+            yield waiting.pop(next_one)
+            next_one += 1
 
 
 def stream(function, items, *, client=None, workers=None, ahead=4):
@@ -154,30 +165,31 @@ def _in_processes(function, tasks, workers, ahead):
 
     # asked for anew each time: it may have lost a worker, or another user of joblib may have replaced it
     executor = lambda: get_reusable_executor(max_workers=workers, timeout=60, env=ONE_THREAD)
-    pending, again, losses = {}, [], {}
+    pending, suspects = {}, []
     with tempfile.TemporaryDirectory(prefix="mlms-") as folder:
-        path = Path(folder) / "function.pickle"
-        path.write_bytes(cloudpickle.dumps(function))
+        path = str(Path(folder) / "function.pickle")
+        Path(path).write_bytes(cloudpickle.dumps(function))
         try:
             while True:
-                while len(pending) < ahead * workers and (task := again.pop() if again else next(tasks, None)):
+                if suspects and not pending:
+                    task = suspects.pop()
+                    yield task[0], _alone(executor, path, task)
+                    continue
+                while not suspects and len(pending) < ahead * workers and (task := next(tasks, None)):
                     try:
-                        pending[executor().submit(_call_stored, str(path), task[1])] = task
+                        pending[executor().submit(_call_stored, path, task[1])] = task
                     except BrokenExecutor:
-                        again.append(task)
-                if not pending:
+                        suspects.append(task)
+                if not pending and not suspects:
                     return
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                    number, _ = task = pending.pop(future)
+                    task = pending.pop(future)
                     try:
                         result = future.result()
-                    except BrokenExecutor as error:
-                        losses[number] = losses.get(number, 0) + 1
-                        if losses[number] > LOSSES:
-                            raise _given_up(number) from error
-                        again.append(task)
+                    except BrokenExecutor:          # one death breaks the whole pool: each task under way may have been its cause
+                        suspects.append(task)
                         continue
-                    yield number, result
+                    yield task[0], result
         finally:
             if pending:
                 # loky stumbles over a task that it has taken and not yet handed on
@@ -187,8 +199,25 @@ def _in_processes(function, tasks, workers, ahead):
                 executor().shutdown(wait=False, kill_workers=True)
 
 
+def _alone(executor, path, task):
+    """The result of a task that may have killed its worker, with no other beside it to blame."""
+    for _ in range(LOSSES):
+        try:
+            return executor().submit(_call_stored, path, task[1]).result()
+        except BrokenExecutor:
+            pass
+    raise _given_up(task[0])
+
+
 def _call_stored(path, item):
-    return _stored(path)(item)
+    try:
+        return _stored(path)(item)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:                           # it would break the pool on its way home
+            raise RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}") from None
+        raise
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,7 +7,6 @@ left alone.  Only the process that calls `run` writes the file, one line a finis
 
 import contextlib
 import fcntl
-import json
 import math
 import time
 from pathlib import Path
@@ -33,7 +32,8 @@ def run(objective, space, file, *, trials=50, sampler="tpe", seed=0, workers=1, 
     file: made where there is none; its folder must be there.   trials: how many the file shall hold in the end.
     sampler: "tpe", which learns from the trials before (its first ten are random), or "random".   seed: of the sampler.
     workers, client: as in `parallel.map`.   With several at once, "tpe" depends on the order in which trials finish.
-    watch: called as `watch(table)` after each trial; stops the search when it returns True.
+    watch: called as `watch(table)` after each trial; stops the search when it returns True (trials under way are
+    dropped, and tried again when the search goes on).
 
     Returns the table, a DataFrame with one row a trial, as `table(file)`.
     Raises ValueError for a space that cannot be, a file that is damaged, in use, or of another search (space, sampler,
@@ -43,9 +43,11 @@ def run(objective, space, file, *, trials=50, sampler="tpe", seed=0, workers=1, 
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, not {sampler!r}")
-    distributions = _distributions(space)
+    distributions, seed = _distributions(space), int(seed)
+    if trials < 1:
+        raise ValueError(f"trials must be at least 1, not {trials}")
     with _opened(Path(file)) as study:
-        _same_search(study, file, {"space": json.loads(json.dumps(space)), "sampler": sampler, "seed": seed})
+        _same_search(study, file, {"space": {name: _plain(d) for name, d in distributions.items()}, "sampler": sampler, "seed": seed})
         found, running = _table(study), {}
 
         def proposals():
@@ -75,6 +77,8 @@ def table(file):
     """
     if not Path(file).exists():
         raise FileNotFoundError(f"there is no file {file}: `search.run` makes it")
+    if Path(file).is_dir():
+        raise ValueError(f"{file} is a folder: give a file in it")
     return _table(_study(Path(file), create=False))
 
 
@@ -98,6 +102,14 @@ def _distributions(space):
         kind = IntDistribution if isinstance(low, int) and isinstance(high, int) else FloatDistribution
         out[name] = kind(low, high, log=bool(log))
     return out
+
+
+def _plain(distribution):
+    """A distribution in words that JSON keeps apart: whole numbers, numbers, choices."""
+    if hasattr(distribution, "choices"):
+        return f"one of {list(distribution.choices)}"
+    kind = "whole numbers" if isinstance(distribution.low, int) else "numbers"
+    return f"{kind} from {distribution.low} to {distribution.high}" + ", log" * distribution.log
 
 
 def _propose(finished, running, distributions, sampler, seed, number):
@@ -158,6 +170,8 @@ def _same_search(study, file, wanted):
 @contextlib.contextmanager
 def _opened(file):
     """The study in a file that no other process may write meanwhile; the lock ends with the process."""
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder: give a file in it")
     if not file.parent.is_dir():
         raise ValueError(f"there is no folder {file.parent} for {file.name}")
     with open(file, "ab+") as handle:

@@ -1,12 +1,14 @@
 """Training as one compiled program: every epoch and every batch run inside JAX, without Python in between.
 
 Keras keeps the model and the optimiser (`stateless_call`, `stateless_apply`).  Learning rate, weight
-decay, number of epochs, batch order and the number of samples are arguments of the compiled
-program, so moving them compiles nothing; a new width or depth compiles once (`compile_ahead` does it in
-the background).  On another Keras backend than JAX, `model.fit` does the work, more slowly.
+decay, number of epochs, batch order and the number of samples (within steps of a factor of eight: 256, 2,048,
+16,384, ...) are arguments of the compiled program, so moving them compiles nothing; a new width or depth
+compiles once (`compile_ahead` does it in the background).  On another Keras backend than JAX,
+`model.fit` does the work, more slowly.
 """
 
 import functools
+import math
 import os
 import re
 import threading
@@ -24,6 +26,8 @@ import numpy as np
 GROUP = 4               # models trained by one program side by side; more of them are slower a model
 ROUND = 0.25            # seconds of computing between two looks at the stop button and the clock
 NEVER = np.int32(2**30)
+LEAST = 256             # samples: room for them grows from here by factors of eight, and errors are computed in such blocks
+KEPT = 64               # programs kept in memory
 
 
 class History(NamedTuple):
@@ -51,9 +55,13 @@ def fit(model, x, y, *, validation=None, epochs=200, batch_size=32, learning_rat
     weights; None: go on to the end.   progress: show a bar.   watch: called some times a second with the
     `History` so far; training stops when it returns True, and the model keeps what it has learned.
 
+    Losses that the model adds itself (regularisers) are learned with, and not part of the errors told.
+
     Returns `History`.  The same seed gives the same weights to the last bit, watched or not.  An interrupt
     (the stop button of the notebook) goes on to the caller, and the model keeps what it has learned until then.
-    Raises ValueError for data that are empty, not finite, or of lengths that do not agree.
+    Raises ValueError for data that are empty, not finite, or of shapes that do not agree with each other or the
+    model, and for numbers that cannot be (no epoch, a learning rate that is not a positive number).
+    On other backends than JAX the seed also sets the random generators of Python and NumPy.
     D. P. Kingma and J. Ba, arXiv:1412.6980; I. Loshchilov and F. Hutter, arXiv:1711.05101 (AdamW);
     L. Prechelt, LNCS 1524, 55 (1998) (stopping early).
     """
@@ -63,18 +71,29 @@ def fit(model, x, y, *, validation=None, epochs=200, batch_size=32, learning_rat
 
 
 def fit_ensemble(models, x, y, *, weights=None, validation=None, epochs=200, batch_size=32, learning_rate=3e-3,
-                 weight_decay=0.0, seed=0, keep_best=False, patience=None, progress=False, watch=None):
+                 weight_decay=0.0, seed=0, keep_best=False, patience=None, progress=False, watch=None, client=None):
     """Train several models of one architecture side by side: by `jax.vmap`, and on all cores.
 
     models: list of `keras.Model` with equal layers, usually of different seeds.
     weights: [n_models, n_samples], how often each model sees each sample (bootstrap, folds); None: 1.
     learning_rate, weight_decay: one number, or one for each model.
+    client: `dask.distributed.Client`, to train on its workers, without `progress` and `watch`; None for this process.
     The other arguments are those of `fit`; model k draws its batches with seed + k.
 
     Returns `History` with arrays [n_models, n_epochs].
+    Raises ValueError as `fit`, and for no model, models that are not alike, or one model given twice.
     """
     if not models:
         raise ValueError("the ensemble is empty: give at least one model")
+    if len({id(model) for model in models}) < len(models):
+        raise ValueError("one model stands in the ensemble twice: make a new one for each member")
+    if len({_Architecture(model) for model in models}) > 1:
+        raise ValueError("the models of an ensemble must be alike, but for their weights and seeds; train others by `fit`")
+    if client is not None:
+        if progress or watch:
+            raise ValueError("progress and watch look into this process: leave them out with a client")
+        return _on_workers(client, models, _task(models, x, y, weights, validation, epochs, batch_size, learning_rate,
+                                                 weight_decay, seed, keep_best, patience))
     return _train(models, x, y, weights, validation, epochs, batch_size, learning_rate, weight_decay, seed, keep_best,
                   patience, progress, watch)
 
@@ -83,11 +102,11 @@ def compile_ahead(models, x, y, *, validation=None, epochs=200, batch_size=32):
     """Compile in the background what `fit` will need for these models and these sizes, one after the other.
 
     models: list of `keras.Model`, not touched.   x, y, validation, epochs, batch_size: as in `fit`; what counts
-    is their size, in powers of two.
+    is their size, in steps of a factor of eight.
 
-    Returns the thread at work.  A `fit` that needs a program still being compiled waits for it, and for no other.
+    Returns the thread at work.  Raises ValueError as `fit`.  A `fit` that needs a program still being compiled waits for it, and for no other.
     """
-    task = _task(models[:1], x, y, None, validation, epochs, batch_size, 0, 0, 0, False, None)
+    task = _task(models[:1], x, y, None, validation, epochs, batch_size, 1, 0, 0, False, None)
     wanted = [_Architecture(model) for model in models] if keras.backend.backend() == "jax" else []
     thread = threading.Thread(target=lambda: [_program(a, task.batch_size, task.shapes, 1) for a in wanted], daemon=True)
     thread.start()
@@ -132,16 +151,24 @@ class _Task(NamedTuple):
 
 
 def _task(models, x, y, weights, validation, epochs, batch_size, learning_rate, weight_decay, seed, keep_best, patience):
-    x, y = _data(x, y, "training")
-    xv, yv = (x[:0], y[:0]) if validation is None else _data(*validation, "validation")
+    x, y = _data(x, y, "training", models[0])
+    if validation is not None and not (isinstance(validation, (tuple, list)) and len(validation) == 2):
+        raise ValueError("validation must be a pair (x, y), or None")
+    xv, yv = (x[:0], y[:0]) if validation is None else _data(*validation, "validation", models[0])
     if (keep_best or patience) and len(xv) == 0:
         raise ValueError(f"{'keep_best' if keep_best else 'patience'} needs validation data to find the best epoch")
-    if epochs < 1 or batch_size < 1 or (patience is not None and patience < 1):
-        raise ValueError(f"epochs ({epochs}), batch_size ({batch_size}) and patience ({patience}) must be at least 1")
+    counts = {"epochs": epochs, "batch_size": batch_size, "patience": 1 if patience is None else patience}
+    for name, number in counts.items():
+        if not (np.isscalar(number) and np.isfinite(number) and number >= 1):
+            raise ValueError(f"{name} must be a whole number of at least 1, not {number}")
+    if not isinstance(seed, (int, np.integer)):
+        raise ValueError(f"seed must be a whole number, not {seed!r}")
     weights = np.ones((len(models), len(x)), "float32") if weights is None else np.asarray(weights, "float32")
-    if weights.shape != (len(models), len(x)):
-        raise ValueError(f"weights must be [n_models, n_samples], {(len(models), len(x))}, not {weights.shape}")
+    if weights.shape != (len(models), len(x)) or not (weights >= 0).all():
+        raise ValueError(f"weights must be [n_models, n_samples], {(len(models), len(x))}, and not negative; theirs is {weights.shape}")
     numbers = [np.broadcast_to(np.asarray(n, "float32"), len(models)) for n in (learning_rate, weight_decay)]
+    if not (np.isfinite(numbers).all() and (numbers[0] > 0).all() and (numbers[1] >= 0).all()):
+        raise ValueError(f"the learning rate must be positive and the weight decay not negative, not {learning_rate} and {weight_decay}")
     return _Task(x, y, xv, yv, int(epochs), min(int(batch_size), _bucket(len(x))), bool(keep_best or patience), patience,
                  weights, *numbers, [seed + k for k in range(len(models))])
 
@@ -168,7 +195,7 @@ def _run(models, task, watch):
     """Train in rounds of many epochs; after each, `watch` may stop.  Whatever ends it, the models get their weights."""
     if keras.backend.backend() != "jax":
         return _run_with_keras(models, task, watch)
-    size = max(n for n in range(1, GROUP + 1) if len(models) % n == 0)
+    size = _group_size(len(models))
     groups = np.arange(len(models)).reshape(-1, size)
     advance = _program(_Architecture(models[0]), task.batch_size, task.shapes, size)
     samples, watched, room, *_ = task.shapes
@@ -199,6 +226,30 @@ def _run(models, task, watch):
             for place, k in enumerate(g):
                 _assign(models[k], *([v[place] for v in part] for part in state.kept))
     return _history(states)
+
+
+def _on_workers(client, models, task):
+    """The groups of an ensemble on the workers of a Dask cluster, by the same programs."""
+    from . import parallel
+
+    size = _group_size(len(models))
+    parts = [slice(k, k + size) for k in range(0, len(models), size)]
+    share = lambda part: task._replace(**{name: getattr(task, name)[part] for name in ("weights", "learning_rate", "weight_decay", "seeds")})
+    answers = parallel.map(_train_part, [(models[part], share(part)) for part in parts], client=client)
+    for model, weights in zip(models, [w for kept, _ in answers for w in kept], strict=True):
+        model.set_weights(weights)
+    return _join([history for _, history in answers])
+
+
+def _train_part(part):
+    """Runs in a worker: (models, task) -> (their weights, History)."""
+    history = _run(*part, None)
+    return [model.get_weights() for model in part[0]], history
+
+
+def _group_size(n_models):
+    """Models of one program: the largest number up to GROUP that divides their number."""
+    return max(n for n in range(1, GROUP + 1) if n_models % n == 0)
 
 
 class _State(NamedTuple):
@@ -246,13 +297,15 @@ def _program(architecture, batch_size, shapes, size):
         found = _compiled.get(key)
         if found is None:
             _compiled[key] = mine = Future()
+            if len(_compiled) > KEPT:
+                del _compiled[next(iter(_compiled))]
     if found is not None:
         return found.result()
     try:
         mine.set_result(_build(architecture.model, batch_size, shapes, size))
     except BaseException as error:
         with _lock:
-            del _compiled[key]
+            _compiled.pop(key, None)
         mine.set_exception(error)
         raise
     return mine.result()
@@ -265,10 +318,21 @@ def _build(model, batch_size, shapes, size):
     adam, _ = _adam(model)
     everyone = jnp.arange(samples)
 
-    def mean_square(trained, others, x, y, w, training):
-        predicted, others = model.stateless_call(trained, others, x, training=training)
+    def to_learn(trained, others, x, y, w):
+        predicted, others, added = model.stateless_call(trained, others, x, training=True, return_losses=True)
         error = ((predicted - y) ** 2).mean(axis=-1)
-        return (error * w).sum() / jnp.maximum(w.sum(), 1e-12), others
+        return (error * w).sum() / jnp.maximum(w.sum(), 1e-12) + sum(added), others
+
+    def rmse(weights, x, y, w, n):
+        """In blocks, so that room that is not used costs nothing."""
+        def block(k, sums):
+            part = lambda a: jax.lax.dynamic_slice_in_dim(a, k * LEAST, LEAST)
+            error = ((model.stateless_call(*weights, part(x), training=False)[0] - part(y)) ** 2).mean(axis=-1)
+            used = part(w) * (k * LEAST + jnp.arange(LEAST) < n)
+            return sums[0] + (error * used).sum(), sums[1] + used.sum()
+
+        total, count = jax.lax.fori_loop(0, (n + LEAST - 1) // LEAST, block, (0.0, 0.0))
+        return jnp.sqrt(total / jnp.maximum(count, 1e-12))
 
     def advance(state, until, data, common, own):
         x, y, xv, yv = data
@@ -279,8 +343,7 @@ def _build(model, batch_size, shapes, size):
             (trained, others), optimiser, order = carry
             chosen = jax.lax.dynamic_slice(order, (step * batch_size,), (batch_size,))
             here = (step * batch_size + jnp.arange(batch_size) < n) * w[chosen]
-            (_, others), slope = jax.value_and_grad(mean_square, has_aux=True)(
-                trained, others, x[chosen], y[chosen], here, True)
+            (_, others), slope = jax.value_and_grad(to_learn, has_aux=True)(trained, others, x[chosen], y[chosen], here)
             shrunk = [v * (1 - learning_rate * weight_decay) if d else v for v, d in zip(trained, decays)]
             trained, optimiser = adam.stateless_apply(optimiser, slope, shrunk)
             return [trained, others], optimiser, order
@@ -290,8 +353,8 @@ def _build(model, batch_size, shapes, size):
             order = jnp.argsort(jnp.where(everyone < n, jax.random.uniform(jax.random.fold_in(key, number), (samples,)), 2.0))
             weights, optimiser, _ = jax.lax.fori_loop(
                 0, (n + batch_size - 1) // batch_size, batch, (state.weights, state.optimiser, order))
-            loss = jnp.sqrt(mean_square(*weights, x, y, w * (everyone < n), False)[0])
-            val_loss = jnp.sqrt(mean_square(*weights, xv, yv, jnp.arange(watched) < n_val, False)[0]) if watched else jnp.nan
+            loss = rmse(weights, x, y, w, n)
+            val_loss = rmse(weights, xv, yv, jnp.ones(watched), n_val) if watched else jnp.nan
             lowest = jnp.where(number > 0, state.val_loss[state.best], jnp.inf)
             better = ~keep_best | (val_loss < lowest)
             kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), weights, state.kept)
@@ -329,7 +392,8 @@ def _run_with_keras(models, task, watch):
             model.fit(task.x, task.y, sample_weight=task.weights[k], epochs=task.epochs, batch_size=task.batch_size, verbose=0,
                       callbacks=[recorder])
         finally:
-            model.set_weights(recorder.kept)
+            if recorder.kept is not None:
+                model.set_weights(recorder.kept)
         histories.append(recorder.history())
         if recorder.stopped:
             break
@@ -342,10 +406,7 @@ class _Recorder(keras.callbacks.Callback):
     def __init__(self, task, k, watch):
         super().__init__()
         self.task, self.weights, self.watch = task, task.weights[k], watch
-        self.loss, self.val_loss, self.best, self.stopped = [], [], 0, False
-
-    def on_train_begin(self, logs=None):
-        self.kept = self.model.get_weights()
+        self.loss, self.val_loss, self.best, self.stopped, self.kept = [], [], 0, False, None
 
     def on_epoch_end(self, epoch, logs=None):
         guess = lambda x: keras.ops.convert_to_numpy(self.model(x, training=False))
@@ -370,10 +431,12 @@ def _join(histories):
 
 
 class _Architecture:
-    """A model as the key of a compiled program: models alike but for seeds and weights are one key."""
+    """A model as the key of a compiled program: models alike but for seeds, weights and names are one key."""
 
     def __init__(self, model):
-        self.model, self.key = model, re.sub(r'"seed": \d+', "", model.to_json())
+        text = re.sub(r'"seed": \d+', "", model.to_json())
+        places = {name: str(k) for k, name in enumerate(dict.fromkeys(re.findall(r'"name": "([^"\\]*)"', text)))}
+        self.model, self.key = model, re.sub(r'"([^"\\]*)"', lambda m: f'"{places.get(m[1], m[1])}"', text)
 
     def __eq__(self, other):
         return self.key == other.key
@@ -382,19 +445,24 @@ class _Architecture:
         return hash(self.key)
 
 
-def _data(x, y, which):
+def _data(x, y, which, model):
     x, y = np.asarray(x, "float32"), np.asarray(y, "float32")
-    if x.ndim < 2 or len(x) == 0 or len(x) != len(y):
+    if x.ndim < 2 or y.ndim < 1 or len(x) == 0 or len(x) != len(y):
         raise ValueError(f"{which} data: x must be [n_samples, n_features] and y as long, "
                          f"not {x.shape} and {y.shape}")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError(f"{which} data: a value is not a finite number")
-    return x, y.reshape(len(y), -1)
+    y = y.reshape(len(y), -1)
+    taken, given = model.input_shape[1:], model.output_shape[1:]
+    if len(taken) != x.ndim - 1 or any(t not in (None, n) for t, n in zip(taken, x.shape[1:])) or given != y.shape[1:]:
+        raise ValueError(f"{which} data: the model goes from {taken} to {given} numbers a sample, "
+                         f"but x has {x.shape[1:]} and y {y.shape[1:]}")
+    return x, y
 
 
-def _bucket(n, least=256):
-    """Sizes are rounded up to a power of two, so that few programs serve all."""
-    return max(least, 1 << (n - 1).bit_length()) if n else 0
+def _bucket(n, least=LEAST):
+    """Sizes are rounded up to `least` times a power of eight, so that few programs serve all."""
+    return least * 8 ** max(0, math.ceil(math.log(n / least, 8) - 1e-9)) if n else 0
 
 
 def _pad(array, size):

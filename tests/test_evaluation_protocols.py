@@ -166,3 +166,11 @@ GAPS = TABLE.assign(y=TABLE.y.where(TABLE.index > 2), family=TABLE.family.where(
 def test_one_clear_error(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_learning_curve_stops_on_any_true_value_and_a_wrong_model_is_named():
+    table = pd.DataFrame({"y": np.arange(20.0)})
+    mean = lambda train, test, seed: np.zeros(len(test))
+    assert len(evaluation.learning_curve(mean, table, "y", [2, 4], watch=lambda t: t.RMSE.min() < 1e9)) == 1
+    with pytest.raises(ValueError, match="'short' gives 3 predictions for"):
+        evaluation.cross_validate({"short": lambda train, test, seed: np.zeros(3)}, table, "y", seeds=[0])

@@ -126,3 +126,15 @@ def test_interval_by_hand():
 def test_one_clear_error(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_seeds_needed_up_to_its_limit():
+    n = evaluation.seeds_needed(0.005, 1.0, 1.0)
+    assert 500_000 < n < 700_000
+    with pytest.raises(ValueError, match="million seeds"):
+        evaluation.seeds_needed(0.001, 1.0, 1.0)
+
+
+def test_residuals_must_be_numbers():
+    with pytest.raises(ValueError, match="not a finite number"):
+        evaluation.bootstrap_interval([0.1, np.nan, 0.2])

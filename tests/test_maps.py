@@ -151,3 +151,8 @@ def test_points_lie_where_the_picture_has_them_and_colours_follow_the_menu():
     data, meta = e._repr_mimebundle_()
     assert "image/png" in data and "coloured by element" in meta["image/png"]["alt"]
     assert "application/vnd.jupyter.widget-view+json" in data
+
+
+def test_points_at_one_place_have_no_direction():
+    with pytest.raises(ValueError, match="at one place"):
+        maps.pca(np.full((7, 3), 0.1))

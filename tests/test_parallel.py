@@ -211,3 +211,47 @@ def test_the_page_about_clusters_runs(tmp_path):
     script.write_text("def main():\n" + textwrap.indent("\n".join(runs), "    ") + "\nif __name__ == '__main__':\n    main()\n")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_many_single_losses_end_nothing(tmp_path):
+    def fragile(item):
+        mark = tmp_path / str(item)
+        if item == 0:
+            time.sleep(1)
+        elif not mark.exists():
+            mark.write_text("once")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
+    assert parallel.map(fragile, range(7), workers=2) == list(range(7))
+
+
+def test_the_guilty_task_is_named(tmp_path):
+    def deadly(item):
+        if item == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.05)
+        return item
+
+    with pytest.raises(RuntimeError, match="the task of item 3 .* lost its worker 4 times"):
+        parallel.map(deadly, range(6), workers=2)
+
+
+def test_an_exception_that_cannot_travel_is_told():
+    class Odd(Exception):
+        def __init__(self, a, b):
+            super().__init__(f"{a} and {b}")
+
+    def odd(item):
+        raise Odd("this", "that")
+
+    with pytest.raises(RuntimeError, match="Odd: this and that"):
+        parallel.map(odd, range(4), workers=2)
+
+
+def test_imap_keeps_the_order():
+    def slow_first(item):
+        time.sleep(0.3 * (item == 0))
+        return item * 2
+
+    assert list(parallel.imap(slow_first, range(6), workers=2)) == [0, 2, 4, 6, 8, 10]

@@ -223,3 +223,22 @@ def test_picture(whole):
     assert plots.search(whole[whole.failure != ""]).axes[0].get_title(loc="left") == "No trial has succeeded yet"
     with pytest.raises(ValueError, match="no trial to draw"):
         plots.search(whole[:0])
+
+
+@pytest.mark.parametrize("first, second", [({"w": [1, 3]}, {"w": (1, 3)}), ({"w": (0, 1)}, {"w": (0.0, 1.0)}),
+                                           ({"w": (1, 8)}, {"w": (1, 8, "log")}), ({"w": [1, 2]}, {"w": ["1", "2"]})])
+def test_another_space_is_another_search(tmp_path, first, second):
+    search.run(lambda w: float(w), first, tmp_path / "s", trials=2)
+    with pytest.raises(ValueError, match="holds a search with space"):
+        search.run(lambda w: 0.0, second, tmp_path / "s", trials=3)
+
+
+def test_numbers_of_numpy_and_folders(tmp_path):
+    found = search.run(lambda w: float(w), {"w": (0, 9)}, tmp_path / "s", trials=2, seed=np.int64(3))
+    assert len(found) == 2
+    with pytest.raises(ValueError, match="is a folder"):
+        search.run(lambda w: 0.0, {"w": (0, 9)}, tmp_path)
+    with pytest.raises(ValueError, match="is a folder"):
+        search.table(tmp_path)
+    with pytest.raises(ValueError, match="trials must be"):
+        search.run(lambda w: 0.0, {"w": (0, 9)}, tmp_path / "s", trials=0)

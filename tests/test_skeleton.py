@@ -255,6 +255,13 @@ def test_tracked_files_are_plain_and_small():
         assert path.stat().st_size <= 20e6, f"{path} is larger than 20 MB"
 
 
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
+def test_links_lead_somewhere(page):
+    folder = (ROOT / page).parent
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text()):
+        assert (folder / target).exists(), f"{page} links to {target}, which is not there"
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_notebook_is_saved_with_its_outputs(path):
     assert path.stat().st_size < 1.5e6, "larger than 1.5 MB: save smaller figures"

@@ -139,17 +139,93 @@ def test_bootstrap_draws_whole_families():
 
 
 def test_data_sizes_share_one_program():
-    """Moving learning rate, decay, epochs or the number of samples compiles nothing new."""
+    """Moving learning rate, decay, epochs or the number of samples compiles nothing new, but at steps of a factor of eight."""
     training._compiled.clear()
-    x, y = data()
-    for n, epochs, rate, decay in [(200, 5, 1e-3, 0), (150, 9, 1e-2, 0), (40, 2, 1e-3, 1)]:
+    x, y = data(2000)
+    for n, epochs, rate, decay in [(2000, 2, 1e-3, 0), (1500, 3, 1e-2, 0), (300, 5, 1e-3, 1)]:
         training.fit(models.mlp(x[:n], y[:n], seed=n), x[:n], y[:n], epochs=epochs, learning_rate=rate, weight_decay=decay)
     assert len(training._compiled) == 1
+    for n in (256, 100, 10):
+        training.fit(models.mlp(x[:n], y[:n], seed=n), x[:n], y[:n], epochs=2)
+    assert len(training._compiled) == 2
+
+
+def test_names_make_no_program():
+    training._compiled.clear()
+    x, y = data()
+    for _ in range(3):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="relu"), keras.layers.Dense(1)])
+        training.fit(model, x, y, epochs=1)
+    assert len(training._compiled) == 1
+    training.fit(keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(1)]), x, y, epochs=1)
+    assert len(training._compiled) == 2
+
+
+def test_programs_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(training, "KEPT", 2)
+    training._compiled.clear()
+    x, y = data()
+    for width in (1, 2, 3, 1):
+        assert len(training.fit(models.mlp(x, y, width=width), x, y, epochs=2).loss) == 2
+    assert len(training._compiled) == 2
+
+
+def test_regularisers_are_learned_with():
+    x, y = data()
+    sizes = []
+    for strength in (0.0, 1.0):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(strength))])
+        training.fit(model, x / x.std(0), y, epochs=100, learning_rate=0.03)
+        sizes.append(np.linalg.norm(model.layers[0].get_weights()[0]))
+    assert sizes[1] < 0.7 * sizes[0]
+
+
+def test_unlike_models_are_no_ensemble():
+    x, y = data()
+    with pytest.raises(ValueError, match="must be alike"):
+        training.fit_ensemble([models.mlp(x, y, activation="relu"), models.mlp(x, y, activation="tanh")], x, y)
+    with pytest.raises(ValueError, match="must be alike"):
+        training.fit_ensemble([models.mlp(x, y, width=4), models.mlp(x, y, width=5)], x, y)
+    with pytest.raises(ValueError, match="twice"):
+        training.fit_ensemble([models.mlp(x, y)] * 2, x, y)
+    with pytest.raises(ValueError, match="is empty"):
+        training.fit_ensemble([], x, y)
+
+
+def test_ensemble_on_workers_is_the_same():
+    from dask.distributed import Client, LocalCluster
+    x, y = data()
+    here, there = ([models.mlp(x, y, seed=k) for k in range(6)] for _ in range(2))
+    settings = dict(epochs=10, seed=3, learning_rate=[1e-3] * 3 + [1e-2] * 3, weights=training.bootstrap_weights(np.arange(200) // 10, 6))
+    alone = training.fit_ensemble(here, x, y, **settings)
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
+        history = training.fit_ensemble(there, x, y, client=client, **settings)
+        with pytest.raises(ValueError, match="leave them out"):
+            training.fit_ensemble(there, x, y, client=client, progress=True)
+    np.testing.assert_allclose(history.loss, alone.loss, rtol=1e-5)
+    for a, b in zip(here, there):
+        np.testing.assert_allclose(a.get_weights()[2], b.get_weights()[2], atol=1e-5)
+
+
+@pytest.mark.parametrize("settings, words", [
+    (dict(validation=(np.zeros((5, 4)), np.zeros(5))), "validation data: the model goes from"),
+    (dict(validation=(np.zeros((5, 3)), np.zeros((5, 2)))), "validation data: the model goes from"),
+    (dict(validation=(np.zeros((5, 3)), np.zeros(5), 1)), "must be a pair"), (dict(seed=None), "seed must be"),
+    (dict(epochs=np.inf), "epochs must be"), (dict(epochs=0), "epochs must be"), (dict(batch_size=0), "batch_size must be"),
+    (dict(patience=0), "patience must be"), (dict(learning_rate=np.nan), "learning rate must be"),
+    (dict(learning_rate=-1), "learning rate must be"), (dict(weight_decay=-1), "weight decay not negative"),
+])
+def test_bad_settings_are_said(settings, words):
+    x, y = data(20)
+    with pytest.raises(ValueError, match=words):
+        training.fit(models.mlp(x, y), x, y, **{"validation": (x, y), **settings})
 
 
 @pytest.mark.parametrize("x, y, words", [
     (np.zeros((0, 3)), np.zeros(0), "n_samples"), (np.zeros((5, 3)), np.zeros(4), "as long"),
     (np.full((5, 3), np.nan), np.zeros(5), "not a finite number"), (np.zeros(5), np.zeros(5), "n_features"),
+    (np.zeros((5, 3)), np.float32(1), "as long"), (np.zeros((5, 4)), np.zeros(5), "the model goes from"),
+    (np.zeros((5, 3)), np.zeros((5, 2)), "the model goes from"),
 ])
 def test_bad_data_is_said(x, y, words):
     model = models.mlp(np.zeros((5, 3)), np.zeros(5))
