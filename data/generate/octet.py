@@ -45,7 +45,7 @@ MEANING = ("shipped minus finer: energy_per_atom (eV), lattice_constant (A), bul
            "kpoints: 12 x 12 x 12; rocksalt_minus_zincblende: of energy_per_atom")
 WALL = 10.0 / units.Bohr                                # around the free atom, Bohr
 FINER = {"cutoff": {"mode": PW(1000)}, "kpoints": {"kpts": {"size": (12, 12, 12), "gamma": True}}}
-CHECKED = [("Li", "F"), ("In", "As")]                   # compounds that are computed with those settings too
+CHECKED = [("Li", "F"), ("In", "As"), ("Be", "O")]      # compounds that are computed with those settings too
 PACKAGES = ["ase", "gpaw", "gpaw-data", "numpy", "scipy"]
 
 
