@@ -55,7 +55,7 @@ data:  ## compute a dataset anew, then bring data/NAME up to date: make data NAM
 	$(GENERATE_PYTHON) data/generate/gather.py $(RUN) $(dir $(wildcard data/$(NAME)/configurations.extxyz)) --into data/$(NAME)
 
 bench: setup  ## measure speed and models anew, into docs/: on a machine that does nothing else
-	@missed=; for what in training:training-speed parallel:parallel slider:slider-speed hole_traps:hole-trap-levels; do \
+	@missed=; for what in training:training-speed descriptors:descriptor-speed parallel:parallel slider:slider-speed hole_traps:hole-trap-levels; do \
 	    $(BIN)/python benchmarks/$${what%%:*}.py --table docs/$${what##*:}.md || missed="$$missed $${what%%:*}"; done; \
 	    test -z "$$missed" || { echo "mlms: what was asked for is missed, or could not be measured, in:$$missed" >&2; exit 1; }
 

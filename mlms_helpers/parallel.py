@@ -101,7 +101,7 @@ def featurise(descriptor, structures, *, client=None, workers=None, watch=None, 
     Raises ValueError as the descriptor does, and for one with another number of rows; RuntimeError as `map`.
     """
     structures = list(structures)
-    descriptors._check(structures)
+    descriptors.neighbourhoods.check(structures)
     takes = inspect.signature(descriptor).parameters
     if "species" in takes and hyperparameters.get("species") is None:
         hyperparameters["species"] = sorted({s for atoms in structures for s in set(atoms.symbols)})

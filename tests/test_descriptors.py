@@ -91,6 +91,15 @@ def test_madelung_constants(structure, a, constant):
     np.testing.assert_allclose(found, constant, rtol=1e-6)
 
 
+def test_charges_of_single_atoms():
+    """An array of charges gives what the table of symbols gives; halved charges give half the potential."""
+    structures = [bulk("NaCl", "rocksalt", a=5.64), bulk("CsCl", "cesiumchloride", a=4.12)]
+    arrays = [np.array([CHARGES[s] for s in atoms.symbols]) for atoms in structures]
+    by_symbol = descriptors.madelung_potential(structures, CHARGES)
+    np.testing.assert_allclose(descriptors.madelung_potential(structures, arrays), by_symbol)
+    np.testing.assert_allclose(descriptors.madelung_potential(structures, [q / 2 for q in arrays]), by_symbol / 2)
+
+
 def test_symmetry_function_by_hand():
     atoms = Atoms("LiO", positions=[(0, 0, 0), (0, 0, 2.0)])
     g = descriptors.symmetry_functions([atoms], cutoff=4.0, centres=(1.5,), widths=0.5)
@@ -150,6 +159,9 @@ def test_neighbour_count_and_cut():
     (lambda: descriptors.madelung_potential([Atoms("LiO", positions=[(0, 0, 0), (0, 0, 2)])]), "periodic in three"),
     (lambda: descriptors.madelung_potential([Atoms("LiO", positions=[(0, 0, 0), (0, 0, 2)], cell=[4, 4, 4], pbc=True)]), "neutral"),
     (lambda: descriptors.madelung_potential([Atoms("U", cell=[4, 4, 4], pbc=True)]), "no charge is known for U"),
+    (lambda: descriptors.madelung_potential([Atoms("LiO", cell=[4, 4, 4], pbc=True)], [[1.0, -1.0]]), "atoms 0 and 1 lie at one place"),
+    (lambda: descriptors.madelung_potential([Atoms("LiO", cell=[4, 4, 4], pbc=True)], [[1.0]]), "give one charge for each"),
+    (lambda: descriptors.crystal_field([Atoms("LiO", positions=[(0, 0, 0), (0, 0, 0)])]), "lie at one place"),
     (lambda: descriptors.coulomb_matrix([Atoms("H2", positions=[(0, 0, 0)] * 2)]), "one place"),
     (lambda: descriptors.coulomb_matrix([molecule("CH4")], n_atoms=3), "too small"),
 ])

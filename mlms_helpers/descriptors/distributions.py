@@ -1,0 +1,133 @@
+"""How far, and at which angle: distributions of distances and angles of a whole structure, one row a structure.
+
+Each distance, or angle, is a Gaussian of area one, so that curves change smoothly as atoms move; the mean is taken over the
+atoms at the centre, so that a larger piece of the same crystal has the same row.
+"""
+
+import numpy as np
+
+from . import neighbourhoods as nb
+
+REACH = 6.0                      # widths after which a Gaussian ends: there it is 1.5e-8 of its height
+ENTRIES = 2**21                  # numbers that are worked on at once
+
+
+def radial_distribution(structures, cutoff=8.0, width=0.1, points=80, species=None):
+    """How many neighbours of each kind stand at which distance: the pair distribution of a structure, one row a structure.
+
+    structures: list of `ase.Atoms`, periodic or not.   cutoff: A, the end of the grid `np.linspace(0, cutoff, points)`.
+    width: standard deviation of each neighbour's Gaussian, A; at least the step of the grid, or peaks fall between its points.
+    points: of the grid.   species: as in `symmetry_functions`.
+
+    Returns float64 [n_structures, n_pairs * points], 1/A, the grid of the first pair of species first: for a, b (a <= b in
+    the alphabet) the mean number of neighbours b of an atom a per A.  The integral over a peak is a coordination number;
+    divided by 4 pi r^2 and by the number of atoms b per volume, the curve is g(r).  Zeros for a species that is absent.
+    Neighbours beyond the cutoff show their flank; an atom that comes near appears with 1.5e-8 of a peak's height.
+    Raises ValueError for an empty list, a species that is not in `species`, two atoms at one place, a cutoff or width that is
+    not positive, or fewer than two points.
+    """
+    nb.check(structures)
+    species = nb.chemical_species(structures, species)
+    grid = _grid(cutoff, width, points)
+    n, pairs = len(species), len(nb.species_pairs(species))
+    which, kind, atoms_of = _all_atoms(structures, species)
+    out = np.zeros((len(structures), pairs * points))
+    seen = 0
+    for block in nb.blocks(structures, cutoff + REACH * width, species, _rows_at_once(grid, width)):
+        centre = seen + block.centre
+        seen += block.n
+        kept = kind[centre] <= block.kind
+        centre, partner = centre[kept], block.kind[kept]
+        d = np.sqrt((block.r[kept]**2).sum(1))
+        channel = nb._pair_number(kind[centre], partner, n)
+        _add(out, which[centre], channel, d, 1 / atoms_of[which[centre], kind[centre]], grid, width)
+    return out
+
+
+def radial_distribution_labels(structures, cutoff=8.0, width=0.1, points=80, species=None):
+    """Names of the columns of `radial_distribution`, called with the same arguments: list of str, "O around Li, 2.431 A"."""
+    species = nb.chemical_species(structures, species)
+    return [f"{b} around {a}, {r:.4g} A" for a, b in nb.species_pairs(species) for r in _grid(cutoff, width, points)]
+
+
+def angular_distribution(structures, cutoff=3.0, width=4.0, points=60, species=None):
+    """How many pairs of neighbours of each kind stand at which angle: the bond angles of a structure, one row a structure.
+
+    structures: list of `ase.Atoms`, periodic or not.   cutoff: A; a pair of neighbours counts with the product of their two
+    cutoff functions, so that an atom that leaves fades.   width: standard deviation of each angle's Gaussian, degrees; at
+    least the step of the grid.   points: of the grid `np.linspace(0, 180, points)`.   species: as in `symmetry_functions`.
+
+    Returns float64 [n_structures, n_species * n_pairs * points], 1/degree, by the species of the atom in the middle, then
+    by the pair of its neighbours: the mean number of such pairs of one atom, each counted once, per degree.  What a Gaussian
+    would lay below 0 or above 180 degrees is reflected, so that its area stays one: a straight bond counts fully.
+    Zeros for a species that is absent.  The first derivative is continuous where an atom crosses the cutoff.
+    Raises ValueError as `radial_distribution` does.
+    """
+    nb.check(structures)
+    species = nb.chemical_species(structures, species)
+    grid = _grid(180.0, width, points, "angles")
+    n, pairs = len(species), len(nb.species_pairs(species))
+    which, kind, atoms_of = _all_atoms(structures, species)
+    out = np.zeros((len(structures), n * pairs * points))
+    seen = 0
+    for block in nb.blocks(structures, cutoff, species, _rows_at_once(grid, width), squared=True):
+        a, b = nb.couples(block)
+        centre = seen + block.centre[a]
+        seen += block.n
+        d = np.sqrt((block.r**2).sum(1))
+        fade = nb.cutoff_function(d, cutoff)
+        cosine = np.einsum("px,px->p", block.r[a], block.r[b]) / (d[a] * d[b])
+        angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+        channel = kind[centre] * pairs + nb._pair_number(block.kind[a], block.kind[b], n)
+        weight = fade[a] * fade[b] / atoms_of[which[centre], kind[centre]]
+        for turn in range(-int(np.ceil(REACH * width / 360)), int(np.ceil(REACH * width / 360)) + 1):
+            for image in (360 * turn + angle, 360 * turn - angle):
+                near = (image > -REACH * width) & (image < 180 + REACH * width)
+                _add(out, which[centre[near]], channel[near], image[near], weight[near], grid, width)
+    return out
+
+
+def angular_distribution_labels(structures, cutoff=3.0, width=4.0, points=60, species=None):
+    """Names of the columns of `angular_distribution`, called with the same arguments: list of str, "Li-O-P, 91.53 degrees"."""
+    species = nb.chemical_species(structures, species)
+    return [f"{a}-{centre}-{b}, {angle:.4g} degrees" for centre in species for a, b in nb.species_pairs(species)
+            for angle in _grid(180.0, width, points, "angles")]
+
+
+def _grid(last, width, points, what="distances"):
+    for name, value in (("cutoff", last), ("width", width)):
+        if not value > 0:
+            raise ValueError(f"the {name} must be positive, not {value}")
+    if not points >= 2:
+        raise ValueError(f"a grid of {what} needs two points at least, not {points}")
+    return np.linspace(0.0, last, points)
+
+
+def _all_atoms(structures, species):
+    """Of each atom of the list its structure's number and its species'; and int [n_structures, n_species], atoms of each kind."""
+    which = np.repeat(np.arange(len(structures)), [len(atoms) for atoms in structures])
+    kind = np.concatenate([np.searchsorted(species, atoms.symbols) for atoms in structures])
+    count = np.bincount(which * len(species) + kind, minlength=len(structures) * len(species))
+    return which, kind, count.reshape(len(structures), -1)
+
+
+def _window(grid, width):
+    """Points of the grid a Gaussian reaches to either side."""
+    return int(np.ceil(REACH * width / grid[1]))
+
+
+def _rows_at_once(grid, width):
+    return max(1, ENTRIES // (2 * min(_window(grid, width), len(grid)) + 1))
+
+
+def _add(out, row, channel, position, weight, grid, width):
+    """Add Gaussians to the rows of `out`: at `position`, of area `weight`, in the curve `channel`; rows ascend."""
+    if not len(row):
+        return
+    reach, step = _window(grid, width), grid[1]
+    near = np.rint(position / step).astype(int)[:, None] + np.arange(-reach, reach + 1)
+    height = np.exp(-0.5 * ((near * step - position[:, None]) / width)**2) * (weight / (width * np.sqrt(2 * np.pi)))[:, None]
+    place = ((row - row[0]) * out.shape[1] + channel * len(grid))[:, None] + near
+    inside = (near >= 0) & (near < len(grid))
+    touched = out[row[0]:row[-1] + 1]
+    touched += np.bincount(place[inside], height[inside], touched.size).reshape(touched.shape)

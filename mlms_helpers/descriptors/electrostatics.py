@@ -1,0 +1,145 @@
+"""What the charges of all other ions do to an ion: the long-range physics in one number, and the field in six."""
+
+import numpy as np
+from scipy.special import erfc
+
+from .neighbourhoods import apart, check, cutoff_function, neighbours
+
+NOMINAL_CHARGES = {"Li": 1.0, "P": 5.0, "O": -2.0, "N": -3.0}   # elementary charges, ionic limit
+COULOMB = 14.399645                                              # e^2 / (4 pi eps0), eV A
+
+
+def madelung_potential(structures, charges=None):
+    """Electrostatic potential of point charges at every atom, by Ewald summation, one number an atom.
+
+    structures: list of `ase.Atoms`, periodic in three directions.
+    charges: {symbol: charge in e}, or a list with an array of charges (e, one an atom) for each structure; default,
+    `NOMINAL_CHARGES`.
+
+    Returns float64 [n_atoms_total], V: the potential at an atom of all other charges and of all
+    images, its own included.  The potential *energy* of an electron there is minus this, in eV.
+    Raises ValueError for a cell that is not neutral or not periodic, two ions at one place, or an atom without a charge.
+    P. P. Ewald, Ann. Phys. 369, 253 (1921); M. P. Allen and D. J. Tildesley, Computer Simulation of
+    Liquids (2017), sect. 6.2 (conducting boundary).
+    """
+    check(structures)
+    return np.concatenate([_ewald(atoms, _charges(atoms, charges, number))
+                           for number, atoms in enumerate(structures)])
+
+
+def madelung_labels(structures, charges=None):
+    """Name of the one column of `madelung_potential`."""
+    return ["Madelung potential (V)"]
+
+
+def madelung_slopes(atoms, charges=None):
+    """Derivatives of `madelung_potential` of one structure: float64 [n_atoms, 1, n_atoms, 3], V/A."""
+    check([atoms])
+    return _ewald_slopes(atoms, _charges(atoms, charges, 0))[:, None]
+
+
+def crystal_field_labels(structures, cutoff=7.0, charges=None):
+    """Names of the columns of `crystal_field`."""
+    eigenvalues = [f"field gradient, eigenvalue {k} (V/A^2)" for k in (1, 2, 3)]
+    return [*eigenvalues, "field (V/A)", "field along the bond (V/A)", "bond (A)"]
+
+
+def crystal_field(structures, cutoff=7.0, charges=None):
+    """What the neighbours' point charges do to a p shell: electric field and its gradient, six numbers an atom.
+
+    structures: list of `ase.Atoms`.   cutoff: A, of the smoothed sum over neighbours.
+    charges: as in `madelung_potential`.
+
+    Returns float64 [n_atoms_total, 6]: the three eigenvalues (ascending, V/A^2) of the tensor
+    sum_j q_j (3 r r - r^2) / r^5 (second derivatives of the potential, which split the p levels), the size of the field (V/A),
+    its component along the bond to the nearest cation (V/A), and the length of that bond (A; the cutoff
+    where there is none).  Invariant, though made of vectors: only lengths, projections and
+    eigenvalues are kept.
+    """
+    check(structures)
+    rows = []
+    for number, atoms in enumerate(structures):
+        q = _charges(atoms, charges, number)
+        i, j, r = neighbours(atoms, cutoff)
+        d = np.linalg.norm(r, axis=1)
+        apart(i, j, d, number)
+        w = COULOMB * q[j] * cutoff_function(d, cutoff)
+        tensor, field = np.zeros((len(atoms), 3, 3)), np.zeros((len(atoms), 3))
+        np.add.at(tensor, i, (w / d**5)[:, None, None] * (3 * r[:, :, None] * r[:, None, :]
+                                                         - (d**2)[:, None, None] * np.eye(3)))
+        np.add.at(field, i, -(w / d**3)[:, None] * r)
+        bond, direction = np.full(len(atoms), float(cutoff)), np.zeros((len(atoms), 3))
+        cations = np.flatnonzero(q[j] > 0)
+        for p in cations[np.argsort(-d[cations], kind="stable")]:        # the nearest comes last
+            bond[i[p]], direction[i[p]] = d[p], r[p] / d[p]
+        rows.append(np.column_stack([np.linalg.eigvalsh(tensor), np.linalg.norm(field, axis=1),
+                                     (field * direction).sum(1), bond]))
+    return np.concatenate(rows)
+
+
+def _charges(atoms, charges, number):
+    """Charges (e) of the atoms of one structure, of that number in its list."""
+    charges = NOMINAL_CHARGES if charges is None else charges
+    if not isinstance(charges, dict):
+        q = np.asarray(charges[number] if number < len(charges) else [], float)
+        if q.shape != (len(atoms),) or not np.isfinite(q).all():
+            raise ValueError(f"structure {number} has {len(atoms)} atoms: give one charge for each, in an array")
+        return q
+    missing = sorted(set(atoms.symbols) - set(charges))
+    if missing:
+        raise ValueError(f"structure {number}: no charge is known for {', '.join(missing)}; "
+                         f"known are {', '.join(sorted(charges))}")
+    return np.array([charges[s] for s in atoms.symbols], float)
+
+
+def _ewald(atoms, q, tolerance=1e-10):
+    """Potential (V) at each atom of point charges q (e) [n_atoms]; work shared evenly between both sums."""
+    alpha, reach, volume = _ewald_width(atoms, q, tolerance)
+    n = len(atoms)
+    i, j, r = neighbours(atoms, reach / alpha)
+    d = np.linalg.norm(r, axis=1)
+    apart(i, j, d)
+    near = np.bincount(i, q[j] * erfc(alpha * d) / d, minlength=n)
+    k = _half_space(np.asarray(atoms.cell), 2 * alpha * reach)
+    k2 = (k**2).sum(1)
+    wave = np.exp(1j * atoms.positions @ k.T)
+    far = 8 * np.pi / volume * ((wave * (q @ wave).conj()).real * (np.exp(-k2 / (4 * alpha**2)) / k2)).sum(1)
+    return COULOMB * (near + far - 2 * alpha / np.sqrt(np.pi) * q)
+
+
+def _ewald_width(atoms, q, tolerance):
+    """Inverse width of the Gaussians (1/A), reach of both sums in units of it, volume (A^3)."""
+    name = atoms.get_chemical_formula()
+    if not atoms.pbc.all():
+        raise ValueError(f"{name}: the Ewald sum needs a cell that is periodic in three directions")
+    if abs(q.sum()) > 1e-6:
+        raise ValueError(f"{name}: the charges add up to {q.sum():+.3g} e, but a periodic cell must be neutral")
+    volume = abs(np.linalg.det(np.asarray(atoms.cell)))
+    return np.sqrt(np.pi) * (len(atoms) / volume**2) ** (1 / 6), np.sqrt(-np.log(tolerance)), volume
+
+
+def _half_space(cell, k_max):
+    """Reciprocal vectors (1/A) shorter than k_max, one of each pair k, -k, without zero."""
+    span = np.ceil(k_max * np.linalg.norm(cell, axis=1) / (2 * np.pi)).astype(int)
+    grid = np.stack(np.meshgrid(*[np.arange(-m, m + 1) for m in span], indexing="ij"), -1).reshape(-1, 3)
+    k = grid[len(grid) // 2 + 1:] @ (2 * np.pi * np.linalg.inv(cell).T)
+    return k[(k**2).sum(1) < k_max**2]
+
+
+def _ewald_slopes(atoms, q, tolerance=1e-10):
+    """Derivatives of `_ewald`: float64 [n_atoms, n_atoms, 3], of the potential at the first by the position of the second."""
+    alpha, reach, volume = _ewald_width(atoms, q, tolerance)
+    n = len(atoms)
+    i, j, r = neighbours(atoms, reach / alpha)
+    d = np.linalg.norm(r, axis=1)
+    steep = -(erfc(alpha * d) / d + 2 * alpha / np.sqrt(np.pi) * np.exp(-(alpha * d) ** 2)) / d**2
+    out = np.zeros((n, n, 3))
+    np.add.at(out, (i, j), (q[j] * steep)[:, None] * r)
+    k = _half_space(np.asarray(atoms.cell), 2 * alpha * reach)
+    weight = 8 * np.pi / volume * np.exp(-(k**2).sum(1) / (4 * alpha**2)) / (k**2).sum(1)
+    wave = np.exp(1j * atoms.positions @ k.T)
+    for axis in range(3):                                    # d cos(k (r_i - r_j)) / d r_j = k sin(k (r_i - r_j))
+        out[:, :, axis] += q * ((wave * (weight * k[:, axis])) @ wave.conj().T).imag
+    out[np.arange(n), np.arange(n)] = 0.0
+    out[np.arange(n), np.arange(n)] = -out.sum(axis=1)
+    return COULOMB * out

@@ -1,0 +1,275 @@
+"""The neighbour density in radial functions and spherical harmonics, and its rotation invariants: ACE, and SOAP as a part of it.
+
+    A_snlm = sum_j of species s  R_nl(r_ij) Y_lm(r_ij / |r_ij|)
+
+turns with the crystal; products of two, three, ... of them, summed over m, do not.  A product of v factors knows v neighbours at
+once, with the atom itself the body order v + 1.
+"""
+
+import functools
+from itertools import combinations_with_replacement
+
+import numpy as np
+from scipy.linalg import inv, sqrtm
+from scipy.special import gamma
+
+from . import neighbourhoods as nb
+
+
+def soap(structures, cutoff=5.0, n_max=4, l_max=3, sigma=0.4, species=None):
+    """Smooth overlap of atomic positions: the power spectrum of the neighbour density, through dscribe.
+
+    structures: list of `ase.Atoms`.   cutoff: A.   n_max, l_max: radial functions, angular momentum.
+    sigma: width of each neighbour's Gaussian, A.   species: as in `symmetry_functions`.
+
+    Returns float64 [n_atoms_total, n_features], one row an atom.  `power_spectrum` is the same in our own formulas, with
+    derivatives.
+    A. P. Bartok, R. Kondor and G. Csanyi, PRB 87, 184115 (2013), eq. 36; L. Himanen et al., Comput.
+    Phys. Commun. 247, 106949 (2020).
+    """
+    from dscribe.descriptors import SOAP                  # a second to import: only when asked for
+    nb.check(structures)
+    species = nb.chemical_species(structures, species)
+    # dscribe takes one setting of periodicity for all; a molecule in a periodic run would see images
+    out = []
+    for atoms in structures:
+        power = SOAP(species=list(species), r_cut=cutoff, n_max=n_max, l_max=l_max, sigma=sigma,
+                     periodic=bool(atoms.pbc.any()), sparse=False)
+        out.append(power.create(atoms))
+    return np.concatenate(out).astype(float)
+
+
+def power_spectrum(structures, cutoff=5.0, n_max=4, l_max=3, sigma=0.4, species=None):
+    """SOAP from its definition: the body-order-3 invariants of a density of Gaussians, in a basis of Gaussian orbitals.
+
+    Arguments as in `soap`; neighbours count up to the cutoff plus 3.7 sigma, and with their full weight, as there: an atom that
+    crosses that border leaves a jump of a thousandth of its part.
+
+        p = pi sqrt(8 / (2l + 1)) sum_m A_snlm A_s'n'lm,   every n and n' for s < s', n <= n' for s = s'
+
+    Returns float64 [n_atoms_total, n_features], in the order of `soap`: pair of species, then l, n, n'.
+    A. P. Bartok, R. Kondor and G. Csanyi, PRB 87, 184115 (2013), eq. 36; basis: L. Himanen et al., Comput. Phys. Commun. 247,
+    106949 (2020); as a case of ACE: M. J. Willatt, F. Musil and M. Ceriotti, JCP 150, 154110 (2019).
+    """
+    nb.check(structures)
+    species = nb.chemical_species(structures, species)
+    term, parameters, reach = _gaussian_orbitals(cutoff, n_max, l_max, sigma)
+    a = nb.radial_sums(term, parameters, structures, reach, species)
+    own = np.concatenate([np.searchsorted(species, atoms.symbols) for atoms in structures])
+    a[np.arange(len(a)), own] += _at_the_atom(parameters, n_max, l_max)
+    return _power(np, a, n_max, l_max, species)
+
+
+def power_spectrum_slopes(atoms, cutoff=5.0, n_max=4, l_max=3, sigma=0.4, species=None):
+    """Derivatives of `power_spectrum` of one structure: float64 [n_atoms, n_features, n_atoms, 3], 1/A."""
+    nb.check([atoms])
+    species = nb.chemical_species([atoms], species)
+    term, parameters, reach = _gaussian_orbitals(cutoff, n_max, l_max, sigma)
+    a = nb.radial_sums(term, parameters, [atoms], reach, species)
+    a[np.arange(len(a)), np.searchsorted(species, atoms.symbols)] += _at_the_atom(parameters, n_max, l_max)
+    slopes = nb.radial_slopes(term, parameters, atoms, reach, species)
+    return _chain((_power, n_max, l_max, tuple(species)), a, slopes)
+
+
+def power_spectrum_labels(structures, cutoff=5.0, n_max=4, l_max=3, sigma=0.4, species=None):
+    """Names of the columns of `power_spectrum` and `soap`, called with the same arguments: list of str."""
+    species = nb.chemical_species(structures, species)
+    columns = _power_columns(len(species), n_max, l_max)
+    return [f"{species[s]}-{species[t]} n={n} n'={m} l={degree}" for s, t, n, m, degree in columns]
+
+
+def cluster_expansion(structures, cutoff=5.0, n_max=4, l_max=3, order=3, species=None):
+    """Atomic cluster expansion (ACE): rotation invariants of the neighbour density up to a body order.
+
+    structures: list of `ase.Atoms`.   cutoff: A.   n_max: radial functions, T_n(2 r / r_c - 1) f(r), n < n_max.
+    l_max: angular momentum.   order: highest body order, 2, 3 or 4.   species: as in `symmetry_functions`.
+
+        order 2: A_sn00     order 3: sum_m A_snlm A_s'n'lm / sqrt(2l + 1)
+        order 4: sum_m,m',m'' G(lm, l'm', l''m'') A_snlm A_s'n'l'm' A_s''n''l''m''      G: integral of three harmonics
+
+    (times sqrt(4 pi) a factor, so that order 2, n = 0 counts neighbours; l + l' + l'' even, the others change sign in a mirror.)
+    The number of features grows as (n_species n_max)^(order - 1): 4 species, n_max 4, l_max 3 have 16, 544 and
+    16,608 of body order 2, 3 and 4.  The products contain a neighbour with itself, as in the reference.
+
+    Returns float64 [n_atoms_total, n_features], dimensionless, one row an atom, orders one after the other.
+    Raises ValueError as `symmetry_functions` does, and for another order.
+    R. Drautz, PRB 99, 014104 (2019).
+    """
+    _check_order(order)
+    nb.check(structures)
+    species = nb.chemical_species(structures, species)
+    a = nb.radial_sums(_harmonic_term, (cutoff, np.zeros(n_max), np.zeros(l_max + 1)), structures, cutoff, species)
+    return _invariants(np, a, n_max, l_max, order, len(species))
+
+
+def cluster_expansion_slopes(atoms, cutoff=5.0, n_max=4, l_max=3, order=3, species=None):
+    """Derivatives of `cluster_expansion` of one structure: float64 [n_atoms, n_features, n_atoms, 3], 1/A."""
+    _check_order(order)
+    nb.check([atoms])
+    species = nb.chemical_species([atoms], species)
+    arguments = (_harmonic_term, (cutoff, np.zeros(n_max), np.zeros(l_max + 1)))
+    return _chain((_invariants, n_max, l_max, order, len(species)), nb.radial_sums(*arguments, [atoms], cutoff, species),
+                  nb.radial_slopes(*arguments, atoms, cutoff, species))
+
+
+def cluster_expansion_labels(structures, cutoff=5.0, n_max=4, l_max=3, order=3, species=None):
+    """Names of the columns of `cluster_expansion`, called with the same arguments: list of str."""
+    _check_order(order)
+    species = nb.chemical_species(structures, species)
+    name = [f"{s}{n}" for s in species for n in range(n_max)].__getitem__
+    labels = [name(k) for k in range(n_max * len(species))]
+    for degree, rows in _couples(n_max * len(species), l_max) if order >= 3 else []:
+        labels += [f"{name(k)} {name(m)} l={degree}" for k, m in zip(*rows)]
+    for degrees, rows, _ in _triples(n_max * len(species), l_max) if order >= 4 else []:
+        labels += [f"{name(k)} {name(m)} {name(q)} l={','.join(map(str, degrees))}" for k, m, q in zip(*rows)]
+    return labels
+
+
+def spherical_harmonics(xp, r, l_max):
+    """Real spherical harmonics of directions.
+
+    xp: numpy or jax.numpy.   r: vectors [n, 3], of any length above zero.   l_max: highest degree.
+
+    Returns float64 [n, (l_max + 1)**2], orthonormal on the sphere, without the factor (-1)^m; column l^2 + l + m.
+    Recursion in the Cartesian components: W. H. Press et al., Numerical Recipes (2007), sect. 6.7, normalised.
+    """
+    x, y, z = (r / xp.sqrt((r * r).sum(-1))[:, None]).T
+    cosine, sine = [xp.ones_like(x)], [xp.zeros_like(x)]                # (x + iy)^m
+    for _ in range(l_max):
+        cosine, sine = [*cosine, x * cosine[-1] - y * sine[-1]], [*sine, x * sine[-1] + y * cosine[-1]]
+    columns = [None] * (l_max + 1) ** 2
+    top = np.sqrt(1 / (4 * np.pi))
+    for m in range(l_max + 1):
+        if m:
+            top = top * np.sqrt((2 * m + 1) / (2 * m))
+        last, polynomial = xp.zeros_like(z), top * xp.ones_like(z)
+        for degree in range(m, l_max + 1):
+            if degree > m:
+                a = np.sqrt((4 * degree**2 - 1) / (degree**2 - m**2))
+                b = np.sqrt(((degree - 1) ** 2 - m**2) / (4 * (degree - 1) ** 2 - 1)) if degree > m + 1 else 0.0
+                last, polynomial = polynomial, a * (z * polynomial - b * last)
+            middle = degree**2 + degree
+            columns[middle + m] = polynomial * cosine[m] * (np.sqrt(2) if m else 1)
+            if m:
+                columns[middle - m] = polynomial * sine[m] * np.sqrt(2)
+    return xp.stack(columns, axis=1)
+
+
+def _harmonic_term(xp, parameters, one):
+    """R_n Y_lm sqrt(4 pi), [n_pairs, n_max * (l_max + 1)^2]; the lengths of the last two parameters say n_max and l_max + 1."""
+    cutoff, radial, angular = parameters
+    r, d, fade = one
+    functions = nb.chebyshev_polynomials(xp, 2 * d / cutoff - 1, len(radial)) * fade[:, None]
+    harmonics = spherical_harmonics(xp, r, len(angular) - 1) * np.sqrt(4 * np.pi)
+    return (functions[:, :, None] * harmonics[:, None, :]).reshape(len(r), len(radial) * len(angular) ** 2)
+
+
+def _gaussian_term(xp, parameters, one):
+    """Overlap of a Gaussian at r with each basis function, [n_pairs, n_max * (l_max + 1)^2]: of r^l exp(-alpha r^2), orthonormalised."""
+    _, alpha, beta, eta = parameters
+    r, d, _ = one
+    harmonics = spherical_harmonics(xp, r, len(alpha) - 1)
+    out = []
+    for degree in range(len(alpha)):
+        both = alpha[degree] + eta
+        fall = xp.exp(-alpha[degree] * eta / both * d[:, None] ** 2)
+        overlap = (np.pi / both) ** 1.5 * (eta / both * d[:, None]) ** degree * fall
+        out.append((overlap @ beta[degree].T)[:, :, None] * harmonics[:, None, degree**2:(degree + 1) ** 2])
+    out = xp.concatenate(out, axis=2)
+    return out.reshape(len(r), out.shape[1] * out.shape[2])
+
+
+def _gaussian_orbitals(cutoff, n_max, l_max, sigma):
+    """Term, its parameters and how far neighbours count (A): exponents that fade to 1e-3 at 1 A ... cutoff, orthonormalised."""
+    reach = np.linspace(1, cutoff, n_max)
+    alpha = np.array([-np.log(1e-3 / reach**degree) / reach**2 for degree in range(l_max + 1)])
+    power = 1.5 + np.arange(l_max + 1)[:, None, None]
+    overlap = 0.5 * gamma(power) * (alpha[:, :, None] + alpha[:, None]) ** -power
+    beta = np.array([np.real(sqrtm(inv(matrix))) for matrix in overlap])
+    furthest = cutoff + sigma * np.sqrt(-2 * np.log(1e-3))
+    return _gaussian_term, (furthest, alpha, beta, 1 / (2 * sigma**2)), furthest
+
+
+def _at_the_atom(parameters, n_max, l_max):
+    """What the Gaussian of the atom itself adds: only l = 0."""
+    _, alpha, beta, eta = parameters
+    out = np.zeros((n_max, (l_max + 1) ** 2))
+    out[:, 0] = beta[0] @ (np.pi / (alpha[0] + eta)) ** 1.5 / np.sqrt(4 * np.pi)
+    return out.ravel()
+
+
+@functools.cache
+def _power_columns(n_species, n_max, l_max):
+    """Rows s, s', n, n', l of the power spectrum, int [n_features, 5]."""
+    return np.array([(s, t, n, m, degree) for s in range(n_species) for t in range(s, n_species) for degree in range(l_max + 1)
+                     for n in range(n_max) for m in range(n if s == t else 0, n_max)])
+
+
+def _power(xp, a, n_max, l_max, species):
+    a = a.reshape(len(a), len(species) * n_max, -1)
+    s, t, n, m, degree = _power_columns(len(species), n_max, l_max).T
+    every = xp.stack([np.pi * np.sqrt(8 / (2 * k + 1)) * xp.einsum("akm,aqm->akq", block, block)
+                      for k, block in enumerate(a[:, :, k**2:(k + 1) ** 2] for k in range(l_max + 1))], axis=-1)
+    return every[:, s * n_max + n, t * n_max + m, degree]
+
+
+def _couples(channels, l_max):
+    """For each l the channels k <= k' of the invariants of body order 3."""
+    return [(degree, np.triu_indices(channels)) for degree in range(l_max + 1)]
+
+
+@functools.cache
+def _triples(channels, l_max):
+    """For each l <= l' <= l'' that couple: channels of the invariants of body order 4, and integrals of three harmonics."""
+    nodes, weights = np.polynomial.legendre.leggauss(2 * l_max + 2)
+    angle = 2 * np.pi * np.arange(4 * l_max + 2) / (4 * l_max + 2)
+    z, phi = (grid.ravel() for grid in np.meshgrid(nodes, angle, indexing="ij"))
+    ring = np.sqrt(1 - z**2)
+    harmonics = spherical_harmonics(np, np.column_stack([ring * np.cos(phi), ring * np.sin(phi), z]), l_max)
+    weight = np.repeat(weights, len(angle)) * 2 * np.pi / len(angle)
+    out = []
+    for degrees in combinations_with_replacement(range(l_max + 1), 3):
+        k, m, q = degrees
+        if (k + m + q) % 2 or q > k + m:
+            continue
+        parts = [harmonics[:, degree**2:(degree + 1) ** 2] for degree in degrees]
+        integrals = np.einsum("pa,pb,pc,p->abc", *parts, weight)
+        rows = [row for row in np.ndindex(channels, channels, channels)
+                if (k != m or row[0] <= row[1]) and (m != q or row[1] <= row[2])]
+        out.append((degrees, np.array(rows).T, integrals))
+    return out
+
+
+def _invariants(xp, a, n_max, l_max, order, n_species):
+    a = a.reshape(len(a), n_species * n_max, -1)
+    part = [a[:, :, degree**2:(degree + 1) ** 2] for degree in range(l_max + 1)]
+    out = [part[0][:, :, 0]]
+    for degree, (k, m) in _couples(n_species * n_max, l_max) if order >= 3 else []:
+        out.append(xp.einsum("akm,aqm->akq", part[degree], part[degree])[:, k, m] / np.sqrt(2 * degree + 1))
+    for (k, m, q), rows, integrals in _triples(n_species * n_max, l_max) if order >= 4 else []:
+        pairs = xp.einsum("aim,ajn,mno->aijo", part[k], part[m], integrals)
+        out.append(xp.einsum("aijo,ako->aijk", pairs, part[q])[:, rows[0], rows[1], rows[2]])
+    return xp.concatenate(out, axis=1)
+
+
+def _chain(invariants, a, slopes):
+    """Derivatives of invariants of the density's coefficients, atom by atom; slopes: of the coefficients by positions."""
+    import jax
+    a, slopes = a.reshape(len(a), -1), slopes.reshape(len(a), -1, *slopes.shape[3:])
+    with jax.enable_x64(True):
+        return np.stack([np.einsum("fc,cjx->fjx", np.asarray(_jacobian(invariants)(row)), slope, optimize=True)
+                         for row, slope in zip(a, slopes)])
+
+
+@functools.cache
+def _jacobian(invariants):
+    """Compiled once: invariants of one atom by its coefficients."""
+    import jax
+    import jax.numpy as jnp
+    function, *settings = invariants
+    return jax.jit(jax.jacfwd(lambda row: function(jnp, row[None], *settings)[0]))
+
+
+def _check_order(order):
+    if order not in (2, 3, 4):
+        raise ValueError(f"the body order must be 2, 3 or 4, not {order!r}")

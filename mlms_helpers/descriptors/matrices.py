@@ -1,0 +1,286 @@
+"""Matrices of nuclear charges, one row a structure: Coulomb, sine and Ewald sum matrix, and their derivatives.
+
+One number for each pair of atoms.  The Coulomb matrix is for molecules; the other two are for
+crystals and repeat with the cell.  None can tell apart what has the same pairs, and all grow with
+the square of the number of atoms: for comparing molecules, or cells of one size, not long runs.
+"""
+
+import numpy as np
+from scipy.special import erfc
+
+from .electrostatics import _half_space
+from .neighbourhoods import check, neighbours
+
+ENTRIES = 2**14                  # of all matrices that are made at once: what stays near the processor
+ACCURACY = 1e-10                 # of the Ewald sums: what is left out is about this part of what is kept
+
+
+def coulomb_matrix(structures, n_atoms=None, sort=True, seed=0, noise=1.0):
+    """Coulomb matrix: 0.5 Z^2.4 on the diagonal, Z_i Z_j / r_ij beside it, one row a structure.
+
+    structures: list of molecules or clusters; periodic images are not seen (cut a cluster out first).
+    n_atoms: rows are padded with zeros to this many atoms; default, the largest structure.
+    sort: True sorts rows and columns by their norm, largest first, which removes the dependence on
+    the atoms' order - and makes entries jump where two norms cross; False keeps the atoms' order;
+    "eigenvalues" keeps only these, largest size first: no jumps, but n numbers for what n^2 say;
+    "random" sorts by norm + Gaussian noise, so that one structure can be shown in many likely orders.
+    seed: of that noise.   noise: its standard deviation, in the unit of the matrix.
+
+    Returns float64 [n_structures, n_atoms**2] ([n_structures, n_atoms] for eigenvalues), Z in e and
+    r in A: the off-diagonal part is in e^2 / A.
+    Invariant under rotation and translation; under permutation only if sorted or made of eigenvalues
+    (atoms of equal norm, as symmetry makes them, keep their order).
+    Raises ValueError for two atoms at one place, too small an n_atoms, or an unknown sort.
+    M. Rupp, A. Tkatchenko, K.-R. Mueller and O. A. von Lilienfeld, PRL 108, 058301 (2012), eq. 1;
+    random order: G. Montavon et al., New J. Phys. 15, 095003 (2013); K. Hansen et al., JCTC 9, 3404 (2013).
+    """
+    return _rows("coulomb", structures, n_atoms, sort, seed, noise)
+
+
+def sine_matrix(structures, n_atoms=None, sort=True, seed=0, noise=1.0):
+    """Sine matrix: a Coulomb matrix with a distance that repeats with the cell, one row a structure.
+
+    Beside the diagonal stands Z_i Z_j / |sum_k a_k sin^2(pi f_k)|, with the lattice vectors a_k and
+    f the fractional coordinates of r_i - r_j.  Cheap and periodic; the distance has no physical meaning.
+
+    structures: list of `ase.Atoms`, periodic in three directions.
+    n_atoms, sort, seed, noise: as in `coulomb_matrix`.
+
+    Returns float64 [n_structures, n_atoms**2] ([n_structures, n_atoms] for eigenvalues), Z in e and
+    lengths in A.  Invariant as `coulomb_matrix` is; *not* under the choice of cell.
+    Raises ValueError as `coulomb_matrix` does, and for a structure that is not periodic in three directions.
+    F. Faber, A. Lindmaa, O. A. von Lilienfeld and R. Armiento, Int. J. Quantum Chem. 115, 1094 (2015), eq. 24.
+    """
+    return _rows("sine", structures, n_atoms, sort, seed, noise)
+
+
+def ewald_matrix(structures, n_atoms=None, sort=True, seed=0, noise=1.0):
+    """Ewald sum matrix: the Coulomb energy of each pair of nuclei with all images, one row a structure.
+
+    Each nucleus stands in a uniform background that makes it neutral.  The sum over the diagonal and
+    the triangle above it is the energy of one cell, in e^2 / A.
+
+    structures: list of `ase.Atoms`, periodic in three directions.
+    n_atoms, sort, seed, noise: as in `coulomb_matrix`.
+
+    Returns float64 [n_structures, n_atoms**2] ([n_structures, n_atoms] for eigenvalues), in e^2 / A.
+    Invariant as `coulomb_matrix` is; the unsorted matrix also under the choice of cell, if it keeps
+    its size.  The width of the Ewald sum, alpha = sqrt(pi) (n / volume^2)^(1/6), shares the work
+    between both sums and changes no element; the sums are cut where terms are below 1e-10 of the largest.
+    Raises ValueError as `coulomb_matrix` does, and for a structure that is not periodic in three directions.
+    F. Faber, A. Lindmaa, O. A. von Lilienfeld and R. Armiento, Int. J. Quantum Chem. 115, 1094 (2015), eqs. 19
+    and 20, but for the constant beside the diagonal.  Theirs depends on alpha; we take -pi Z_i Z_j / (volume
+    alpha^2), as do L. Himanen et al., Comput. Phys. Commun. 247, 106949 (2020).
+    """
+    return _rows("ewald", structures, n_atoms, sort, seed, noise)
+
+
+def matrix_labels(structures, n_atoms=None, sort=True, seed=0, noise=1.0):
+    """Names of the columns of the three matrices, counted from 1.
+
+    structures, n_atoms, sort, seed, noise: as given to the matrix; the last two change no name.
+    Returns a list of str: "row 1, column 2" in sorted order, "atom 1, atom 2" in the atoms' own, or "eigenvalue 1".
+    """
+    size = _size(structures, n_atoms, sort)
+    if sort == "eigenvalues":
+        return [f"eigenvalue {k}" for k in range(1, size + 1)]
+    row, column = ("row", "column") if sort else ("atom", "atom")
+    return [f"{row} {k}, {column} {m}" for k in range(1, size + 1) for m in range(1, size + 1)]
+
+
+def matrix_derivatives(kind, atoms, n_atoms=None, sort=True):
+    """Exact derivatives of one row of a matrix with respect to all positions, the cell held.
+
+    kind: "coulomb", "sine" or "ewald".   atoms: `ase.Atoms`.   n_atoms: as in `coulomb_matrix`.
+    sort: True (the derivative in the order the atoms have now: where two norms cross there is none),
+    False or "eigenvalues" (v^T dM v with the eigenvector v).
+
+    Returns float64 [n_features, len(atoms), 3], unit of the matrix / A.
+    Raises ValueError as the matrix does, for an unknown kind, for sort="random", and for two equal
+    eigenvalues, which have no derivative of their own (symmetry makes them equal, as in CH4).
+    """
+    if kind not in BUILD:
+        raise ValueError(f"no matrix is called {kind!r}; there are {', '.join(sorted(BUILD))}")
+    size = _size([atoms], n_atoms, sort)
+    if sort == "random":
+        raise ValueError('a random order has no derivative: take sort=True, False or "eigenvalues"')
+    matrix, slope = _matrices(kind, [atoms], slopes=True)
+    m, n = matrix[0], len(atoms)
+    if sort == "eigenvalues":
+        value, vector = np.linalg.eigh(m)
+        gap = np.diff(value)
+        if (gap < 1e-8 * abs(value).max()).any():
+            raise ValueError(f"two eigenvalues are equal ({value[gap.argmin()]:.6g}): they have no derivatives of their own")
+        vector = vector[:, np.argsort(-abs(value), kind="stable")]
+        out = np.zeros((size, n, 3))
+        out[:n] = 2 * np.einsum("ak,cak->kac", vector, slope @ vector)
+        return out
+    order, k = _by_norm(matrix)[0] if sort else np.arange(n), np.arange(n)
+    full = np.zeros((n, n, n, 3))
+    full[k, :, k] += slope.transpose(1, 2, 0)                     # M_kj moves with atom k,
+    full[:, k, k] += slope.transpose(2, 1, 0)                     # and so does M_jk
+    out = np.zeros((size, size, n, 3))
+    out[:n, :n] = full[order][:, order]
+    return out.reshape(size**2, n, 3)
+
+
+def coulomb_slopes(atoms, n_atoms=None, sort=True):
+    """Derivatives of `coulomb_matrix` of one structure, as `matrix_derivatives` gives them."""
+    return matrix_derivatives("coulomb", atoms, n_atoms, sort)
+
+
+def sine_slopes(atoms, n_atoms=None, sort=True):
+    """Derivatives of `sine_matrix` of one structure, as `matrix_derivatives` gives them."""
+    return matrix_derivatives("sine", atoms, n_atoms, sort)
+
+
+def ewald_slopes(atoms, n_atoms=None, sort=True):
+    """Derivatives of `ewald_matrix` of one structure, as `matrix_derivatives` gives them."""
+    return matrix_derivatives("ewald", atoms, n_atoms, sort)
+
+
+def _rows(kind, structures, n_atoms, sort, seed, noise):
+    size = _size(structures, n_atoms, sort)
+    if not noise >= 0:
+        raise ValueError(f"the noise is a standard deviation: it cannot be {noise}")
+    shifts = np.random.default_rng(seed).normal(scale=noise, size=(len(structures), size)) if sort == "random" else None
+    out = np.zeros((len(structures), size) if sort == "eigenvalues" else (len(structures), size, size))
+    for numbers in _batches(structures):
+        m = _matrices(kind, [structures[k] for k in numbers], numbers)[0]
+        n = m.shape[1]
+        if sort == "eigenvalues":
+            out[numbers, :n] = _by_size(np.linalg.eigvalsh(m))
+        elif sort:
+            order = _by_norm(m, 0.0 if shifts is None else shifts[numbers, :n])
+            first = np.arange(len(m))[:, None] * n + order
+            out[numbers, :n, :n] = m.ravel().take(first[:, :, None] * n + order[:, None])
+        else:
+            out[numbers, :n, :n] = m
+    return out.reshape(len(structures), -1)
+
+
+def _size(structures, n_atoms, sort):
+    check(structures)
+    if sort not in (True, False, "eigenvalues", "random"):
+        raise ValueError(f'sort={sort!r} is unknown: take True, False, "eigenvalues" or "random"')
+    largest = max(map(len, structures))
+    if n_atoms is not None and largest > n_atoms:
+        raise ValueError(f"n_atoms={n_atoms} is too small: one structure has {largest} atoms")
+    return largest if n_atoms is None else n_atoms
+
+
+def _batches(structures):
+    """Numbers of structures of one size, some at a time: many small matrices are faster made together."""
+    sizes = np.array([len(atoms) for atoms in structures])
+    for n in np.unique(sizes):
+        numbers = np.flatnonzero(sizes == n)
+        step = max(1, ENTRIES // n**2)
+        yield from (numbers[k:k + step] for k in range(0, len(numbers), step))
+
+
+def _by_norm(m, shift=0.0):
+    return np.argsort(-(np.sqrt(np.einsum("gij,gij->gi", m, m)) + shift), axis=1, kind="stable")
+
+
+def _by_size(values):
+    return np.take_along_axis(values, np.argsort(-abs(values), axis=-1, kind="stable"), axis=-1)
+
+
+def _matrices(kind, batch, numbers=(0,), slopes=False):
+    """Matrices [n_structures, n, n] of structures of one size, in their atoms' own order; slopes, of a single
+    structure, float64 [3, n, n]: dM_ij / dr_i; None if not asked for."""
+    name, build = BUILD[kind]
+    for number, atoms in zip(numbers, batch):
+        if kind != "coulomb" and not atoms.pbc.all():
+            raise ValueError(f"structure {number}: {name} needs a cell that is periodic in three directions; "
+                             f"for molecules there is the Coulomb matrix")
+    x = np.array([atoms.positions.T for atoms in batch])
+    cells = None if kind == "coulomb" else np.array([atoms.cell.array for atoms in batch])
+    r = x[..., :, None] - x[..., None, :]                         # [n_structures, 3, n, n], from j to i
+    if cells is not None:
+        f = _turned(np.linalg.inv(cells), r)
+        r = _turned(cells, f - np.rint(f))
+    d = _length(r)
+    if d.min() < 1e-6:
+        g, i, j = np.unravel_index(d.argmin(), d.shape)
+        image = "" if cells is None else " or its image"
+        raise ValueError(f"two atoms lie at one place: {name} diverges (structure {numbers[g]}, atom {i} and atom {j}{image})")
+    return build(batch, cells, r, d, slopes)
+
+
+def _turned(matrices, r):
+    """The vectors r [n_structures, 3, n, n], as rows, times one 3 x 3 matrix a structure."""
+    return (matrices.transpose(0, 2, 1) @ r.reshape(len(r), 3, -1)).reshape(r.shape)
+
+
+def _length(r):
+    """Lengths of the vectors [n_structures, 3, n, n]; 1 on the diagonal, so that nothing is divided by zero."""
+    d = np.sqrt(np.einsum("gcij,gcij->gij", r, r))
+    k = np.arange(d.shape[1])
+    d[:, k, k] = 1.0
+    return d
+
+
+def _inverse(batch, d, direction):
+    """0.5 Z^2.4 and Z_i Z_j / d_ij; direction, the derivative of d [3, n, n], becomes that of the matrix."""
+    z, k = np.array([atoms.numbers for atoms in batch], float), np.arange(d.shape[1])
+    m = z[:, :, None] * z[:, None] / d
+    slope = None if direction is None else -m[0] / d[0] * direction
+    m[:, k, k] = 0.5 * z**2.4
+    return m, slope
+
+
+def _coulomb(batch, cells, r, d, slopes):
+    return _inverse(batch, d, r[0] / d[0] if slopes else None)
+
+
+def _sine(batch, cells, r, d, slopes):
+    inverse = np.linalg.inv(cells)
+    f = _turned(inverse, r)
+    u = _turned(cells, np.sin(np.pi * f)**2)
+    length = _length(u)
+    along = cells.transpose(0, 2, 1), inverse.transpose(0, 2, 1)
+    direction = _turned(along[1], np.pi * np.sin(2 * np.pi * f) * _turned(along[0], u))[0] / length[0] if slopes else None
+    return _inverse(batch, length, direction)
+
+
+def _ewald(batch, cells, r, d, slopes):
+    out = [_ewald_pairs(atoms, slopes) for atoms in batch]
+    return np.array([m for m, _ in out]), out[0][1]
+
+
+def _width(n, volume):
+    """Inverse width of the Gaussians, 1/A, for which both Ewald sums take about the same time."""
+    return np.sqrt(np.pi) * (n / volume**2)**(1 / 6)
+
+
+def _ewald_pairs(atoms, slopes):
+    cell, n, z = atoms.cell.array, len(atoms), atoms.numbers.astype(float)
+    volume = abs(np.linalg.det(cell))
+    alpha = _width(n, volume)
+    reach = np.sqrt(-np.log(ACCURACY))
+    i, j, r = neighbours(atoms, reach / alpha)
+    d, place = np.sqrt((r**2).sum(1)), i * n + j
+    near = erfc(alpha * d) / d
+    k = _half_space(cell, 2 * alpha * reach)
+    k2 = (k**2).sum(1)
+    weight = 8 * np.pi / volume * np.exp(-k2 / (4 * alpha**2)) / k2
+    phase = atoms.positions @ k.T
+    cos, sin = np.cos(phase), np.sin(phase)
+    m = np.bincount(place, near, n * n).reshape(n, n) + (weight * cos) @ cos.T + (weight * sin) @ sin.T
+    m -= np.pi / (volume * alpha**2)                                         # the background
+    m[np.diag_indices(n)] = 0.5 * m.diagonal() - alpha / np.sqrt(np.pi)      # half of each image; less the atom's own cloud
+    slope = None
+    if slopes:
+        pull = (near + 2 * alpha / np.sqrt(np.pi) * np.exp(-(alpha * d)**2)) / d**2
+        slope = np.empty((3, n, n))
+        for c in range(3):
+            turn = (weight * k[:, c] * cos) @ sin.T
+            slope[c] = np.bincount(place, pull * r[:, c], n * n).reshape(n, n) + turn - turn.T
+        slope *= np.outer(z, z)
+        slope[:, np.arange(n), np.arange(n)] = 0                             # an atom moves with its images
+    return m * np.outer(z, z), slope
+
+
+BUILD = {"coulomb": ("the Coulomb matrix", _coulomb), "sine": ("the sine matrix", _sine),
+         "ewald": ("the Ewald sum matrix", _ewald)}

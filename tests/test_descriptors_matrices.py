@@ -1,0 +1,283 @@
+"""Coulomb, sine and Ewald sum matrices: against dscribe, known values, symmetries, and derivatives against finite differences."""
+
+import functools
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, fcc100, molecule
+from ase.geometry import get_distances
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from mlms_helpers import descriptors
+from mlms_helpers.descriptors import matrices
+from mlms_helpers.descriptors.matrices import coulomb_matrix, ewald_matrix, matrix_derivatives, matrix_labels, sine_matrix
+
+KINDS = {"coulomb": coulomb_matrix, "sine": sine_matrix, "ewald": ewald_matrix}
+ORDERS = {"none": False, "sorted_l2": True, "eigenspectrum": "eigenvalues"}
+
+
+@functools.cache
+def skewed(seed, most=7):
+    """A periodic cell with strongly skewed axes and 1 to 7 atoms, more than 0.8 A apart."""
+    rng = np.random.default_rng(seed)
+    while True:
+        box = rng.normal(size=(3, 3)) * 2.5
+        lengths = np.linalg.norm(box, axis=1)
+        if abs(np.linalg.det(box)) > 0.15 * lengths.prod() and 2.5 < lengths.min() and lengths.max() < 8:
+            break
+    n, positions = rng.integers(1, most + 1), [rng.random(3) @ box]
+    for _ in range(200):
+        trial = rng.random(3) @ box
+        if len(positions) < n and get_distances([trial], positions, cell=box, pbc=True)[1].min() > 0.8:
+            positions.append(trial)
+    return Atoms(rng.choice([1, 3, 7, 8, 15, 22], len(positions)), positions=positions, cell=box, pbc=True)
+
+
+CELLS = [skewed(seed) for seed in range(50)]
+SIZE = max(map(len, CELLS))
+
+
+@pytest.fixture
+def dscribe_reads_ase(monkeypatch):
+    """dscribe 2.1.2 copies structures in a way that ASE 3.29 refuses; this does what it means."""
+    from dscribe.core import System
+    monkeypatch.setattr(System, "from_atoms", staticmethod(
+        lambda atoms: System(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)))
+
+
+def of_dscribe(kind, order):
+    from dscribe import descriptors as ds
+    theirs = {"coulomb": ds.CoulombMatrix, "sine": ds.SineMatrix, "ewald": ds.EwaldSumMatrix}[kind](n_atoms_max=SIZE, permutation=order)
+    return theirs.create(CELLS, **({"accuracy": 1e-13} if kind == "ewald" else {}))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_agrees_with_dscribe(kind, order, dscribe_reads_ase):
+    """Every element of 50 cells to 1e-5 of itself, or to 1e-9 of the largest where it all but vanishes."""
+    ours, theirs = KINDS[kind](CELLS, sort=ORDERS[order]), of_dscribe(kind, order)
+    assert min(atoms.cell.angles().min() for atoms in CELLS) < 30 and max(atoms.cell.angles().max() for atoms in CELLS) > 150
+    for a, b in zip(ours, theirs):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-9 * np.abs(b).max())
+
+
+def test_agrees_with_dscribe_on_molecules():
+    from dscribe.descriptors import CoulombMatrix
+    molecules = [molecule(name) for name in ("H2O", "CH4", "C6H6", "CH3CH2OH", "SO2")]
+    for order, sort in ORDERS.items():
+        theirs = CoulombMatrix(n_atoms_max=12, permutation=order).create(molecules)
+        if order == "sorted_l2":                 # atoms alike by symmetry come in an order that rounding decides: compare sorted rows
+            theirs = np.sort(theirs)
+        ours = coulomb_matrix(molecules, sort=sort)
+        np.testing.assert_allclose(np.sort(ours) if order == "sorted_l2" else ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_ewald_matrix_does_not_depend_on_its_width(monkeypatch):
+    """Real and reciprocal sums share the work in another way, and every element stays, though no cell is neutral."""
+    reference = [ewald_matrix([atoms], sort=False) for atoms in CELLS[:10]]
+    for factor in (0.6, 1.7):
+        monkeypatch.setattr(matrices, "_width", lambda n, volume, f=factor: f * np.sqrt(np.pi) * (n / volume**2)**(1 / 6))
+        for atoms, m in zip(CELLS, reference):
+            np.testing.assert_allclose(ewald_matrix([atoms], sort=False), m, rtol=1e-8, atol=1e-8 * np.abs(m).max())
+
+
+@pytest.mark.parametrize("structure, name, a, constant", [("rocksalt", "NaCl", 5.64, 1.7475646), ("cesiumchloride", "CsCl", 4.12, 1.7626748)])
+def test_madelung_constant_in_the_ewald_matrix(structure, name, a, constant):
+    """With the charges +1 and -1 in place of the nuclear ones, diagonal and upper triangle add up to the energy of an ion pair."""
+    atoms = bulk(name, structure, a=a)
+    m = ewald_matrix([atoms], sort=False).reshape(2, 2)
+    q = np.array([1.0, -1.0])
+    energy = (np.triu(m) * np.outer(q / atoms.numbers, q / atoms.numbers)).sum()
+    nearest = a / 2 if structure == "rocksalt" else a * np.sqrt(3) / 2
+    np.testing.assert_allclose(energy, -constant / nearest, rtol=1e-7)
+
+
+def test_ewald_energy_of_a_lattice_of_charges_in_a_background():
+    """E. Wigner's crystal: the bcc lattice of unit charges has -0.895929 / r_s Hartree each (C. A. Sholl, Proc. Phys. Soc. 92, 434, 1967)."""
+    atoms = Atoms("H2", scaled_positions=[(0, 0, 0), (0.5, 0.5, 0.5)], cell=[3.0] * 3, pbc=True)
+    radius = (3 / (4 * np.pi) * 27 / 2)**(1 / 3)
+    per_charge = np.triu(ewald_matrix([atoms], sort=False).reshape(2, 2)).sum() / 2
+    np.testing.assert_allclose(per_charge * radius, -0.895929, rtol=1e-6)
+
+
+def test_coulomb_matrix_by_hand():
+    water = molecule("H2O")
+    m = coulomb_matrix([water], sort=False).reshape(3, 3)
+    r = water.get_distance(0, 1)
+    np.testing.assert_allclose(m[0], [0.5 * 8**2.4, 8 / r, 8 / r])
+    np.testing.assert_allclose(m[1], [8 / r, 0.5, 1 / water.get_distance(1, 2)])
+
+
+def test_sine_matrix_by_hand():
+    """Half a lattice vector apart, sin^2 = 1: the distance is the whole vector; at a quarter, half of it."""
+    for f, length in ((0.5, 4.0), (0.25, 2.0)):
+        atoms = Atoms("LiO", scaled_positions=[(0, 0, 0), (f, 0, 0)], cell=[4.0, 5.0, 6.0], pbc=True)
+        np.testing.assert_allclose(sine_matrix([atoms], sort=False), [[0.5 * 3**2.4, 24 / length, 24 / length, 0.5 * 8**2.4]])
+
+
+@pytest.mark.parametrize("kind", ["sine", "ewald"])
+@settings(max_examples=10)
+@given(seed=st.integers(0, 49), shift=st.tuples(*[st.integers(-3, 3)] * 3))
+def test_periodicity(kind, seed, shift):
+    """One atom moved by whole lattice vectors: the same row."""
+    atoms = CELLS[seed]
+    moved = atoms.copy()
+    moved.positions[0] += np.array(shift) @ atoms.cell.array
+    close(KINDS[kind]([atoms], sort=False), KINDS[kind]([moved], sort=False))
+    if any(shift) and len(atoms) > 1:
+        assert not np.allclose(coulomb_matrix([atoms], sort=False), coulomb_matrix([moved], sort=False), rtol=1e-3)
+
+
+def test_choice_of_cell():
+    """Another cell of the same size: the Ewald sum matrix stays, the sine matrix does not."""
+    atoms = next(a for a in CELLS if len(a) > 3)
+    other = atoms.copy()
+    other.set_cell(np.array([(1, 1, 0), (0, 1, 0), (0, 0, 1)]) @ atoms.cell.array)
+    close(ewald_matrix([atoms], sort=False), ewald_matrix([other], sort=False))
+    assert not np.allclose(sine_matrix([atoms]), sine_matrix([other]), rtol=0.01)
+
+
+def close(a, b):
+    scale = np.abs(a).max()
+    np.testing.assert_allclose(b / scale, a / scale, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=15)
+@given(seed=st.integers(0, 10**6))
+def test_symmetries(kind, seed):
+    """Turned, mirrored, shifted: the same; in another order of the atoms, only if sorted or made of eigenvalues."""
+    atoms, f, rng = skewed(seed % 1000), KINDS[kind], np.random.default_rng(seed)
+    turned, order = atoms.copy(), rng.permutation(len(atoms))
+    rotation = Rotation.random(random_state=rng).as_matrix() * rng.choice([-1, 1])
+    turned.set_cell(atoms.cell.array @ rotation)
+    turned.positions = (atoms.positions + rng.normal(size=3) * 5) @ rotation
+    for sort in (True, False, "eigenvalues"):
+        reference = f([atoms], sort=sort)
+        close(reference, f([turned], sort=sort))
+        if sort:
+            close(reference, f([turned[order]], sort=sort))
+    raw = f([atoms], sort=False)
+    shuffled = f([atoms[order]], sort=False).reshape(len(atoms), len(atoms))
+    close(raw.reshape(shuffled.shape)[order][:, order], shuffled)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unsorted_matrix_depends_on_the_order(kind):
+    atoms = Atoms("LiOP", positions=[(0, 0, 0), (1.9, 0, 0), (0, 2.3, 1)], cell=[5, 6, 7], pbc=True)
+    f = KINDS[kind]
+    assert not np.allclose(f([atoms], sort=False), f([atoms[[1, 0, 2]]], sort=False))
+    np.testing.assert_allclose(f([atoms]), f([atoms[[1, 0, 2]]]), rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sorted_rows_and_eigenvalues(kind):
+    """The norms of the rows descend; the eigenvalues are those of the matrix, their sum its trace; the rest is zeros."""
+    for atoms in [a for a in CELLS if len(a) > 2][:5]:
+        n, f = len(atoms), KINDS[kind]
+        m = f([atoms], n_atoms=9).reshape(9, 9)
+        assert (np.diff(np.linalg.norm(m, axis=1)) <= 0).all() and (m[n:] == 0).all() and (m[:, n:] == 0).all()
+        np.testing.assert_allclose(m, m.T, rtol=1e-9)
+        value = f([atoms], n_atoms=9, sort="eigenvalues")[0]
+        assert value.shape == (9,) and (np.diff(np.abs(value)) <= 0).all() and (value[n:] == 0).all()
+        np.testing.assert_allclose(value.sum(), np.trace(m), rtol=1e-9)
+        np.testing.assert_allclose((value**2).sum(), (m**2).sum(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_by_one_and_all_at_once(kind):
+    """Structures of one size are worked on together; their rows are those of each alone."""
+    for sort in (True, False, "eigenvalues"):
+        alone = [KINDS[kind]([atoms], n_atoms=SIZE, sort=sort)[0] for atoms in CELLS]
+        np.testing.assert_allclose(KINDS[kind](CELLS, sort=sort), alone, rtol=1e-12, atol=1e-12)
+
+
+def test_random_order():
+    """Seeded; the same atoms in another order each time, sorted without noise, and each a permutation of the sorted matrix."""
+    ethanol = [molecule("CH3CH2OH")] * 20
+    rows = coulomb_matrix(ethanol, sort="random", seed=3, noise=5.0)
+    np.testing.assert_array_equal(rows, coulomb_matrix(ethanol, sort="random", seed=3, noise=5.0))
+    assert not np.array_equal(rows, coulomb_matrix(ethanol, sort="random", seed=4, noise=5.0))
+    assert len(np.unique(rows.round(6), axis=0)) > 10
+    np.testing.assert_allclose(np.sort(rows), np.sort(coulomb_matrix(ethanol)), rtol=1e-12)
+    np.testing.assert_array_equal(coulomb_matrix(ethanol, sort="random", noise=0.0), coulomb_matrix(ethanol))
+    first = rows.reshape(20, 9, 9)[:, 0, 0]                 # a little noise cannot bring the H to the front
+    assert np.isin(first.round(6), (0.5 * np.array([6.0, 8.0])**2.4).round(6)).all()
+
+
+def test_labels():
+    pair = [molecule("H2O"), molecule("CO2")]
+    assert matrix_labels(pair)[:4] == ["row 1, column 1", "row 1, column 2", "row 1, column 3", "row 2, column 1"]
+    assert matrix_labels(pair, sort="random", noise=2.0) == matrix_labels(pair)
+    assert matrix_labels(pair, n_atoms=4, sort=False)[-1] == "atom 4, atom 4"
+    assert matrix_labels(pair, sort="eigenvalues") == ["eigenvalue 1", "eigenvalue 2", "eigenvalue 3"]
+    for sort in (True, False, "eigenvalues", "random"):
+        assert len(descriptors.labels(coulomb_matrix, pair, n_atoms=5, sort=sort)) == coulomb_matrix(pair, 5, sort).shape[1]
+
+
+@pytest.mark.parametrize("sort", [True, False, "eigenvalues"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_derivatives(kind, sort):
+    """Against central differences, to 1e-4 of the largest of a column; padding does not move."""
+    step, tried = 1e-4, 0
+    for atoms in [a for a in CELLS if len(a) > 2][:6]:
+        f = functools.partial(KINDS[kind], n_atoms=8, sort=sort)
+        exact = matrix_derivatives(kind, atoms, n_atoms=8, sort=sort)
+        assert exact.shape == (f([atoms]).shape[1], len(atoms), 3)
+        for a in range(len(atoms)):
+            for c in range(3):
+                plus, minus = atoms.copy(), atoms.copy()
+                plus.positions[a, c] += step
+                minus.positions[a, c] -= step
+                if sort is True and not same_order(kind, plus, minus):
+                    continue
+                tried += 1
+                numerical = (f([plus])[0] - f([minus])[0]) / (2 * step)
+                np.testing.assert_allclose(exact[:, a, c], numerical, rtol=1e-4, atol=1e-4 * np.abs(exact[:, a, c]).max() + 1e-6)
+    assert tried > 50
+    if sort is False:
+        np.testing.assert_allclose(exact.sum(axis=1), 0, atol=1e-9 * np.abs(exact).max())        # all move together
+    np.testing.assert_array_equal(descriptors.derivatives(KINDS[kind], atoms, n_atoms=8, sort=sort), exact)
+
+
+def same_order(kind, plus, minus):
+    first, second = (np.linalg.norm(KINDS[kind]([atoms], sort=False).reshape(len(atoms), -1), axis=1) for atoms in (plus, minus))
+    return np.array_equal(np.argsort(-first, kind="stable"), np.argsort(-second, kind="stable"))
+
+
+PAIR = Atoms("LiO", positions=[(0, 0, 0), (0, 0, 2)])
+ON_IMAGE = Atoms("LiOP", positions=[(2, 2, 2), (0, 0, 0), (4, 0, 4)], cell=[4, 5, 4], pbc=True)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: coulomb_matrix([]), "empty"),
+    (lambda: coulomb_matrix([PAIR, Atoms("H2", positions=[(0, 0, 0)] * 2)]), r"two atoms lie at one place.*structure 1, atom 0 and atom 1"),
+    (lambda: coulomb_matrix([molecule("CH4")], n_atoms=3), "n_atoms=3 is too small: one structure has 5 atoms"),
+    (lambda: coulomb_matrix([PAIR], sort="norm"), "sort='norm' is unknown"),
+    (lambda: coulomb_matrix([PAIR], sort="random", noise=-1.0), "cannot be -1"),
+    (lambda: coulomb_matrix([PAIR, Atoms("H", positions=[(0, np.nan, 0)])]), "structure 1: the position of atom 0 is not a number"),
+    (lambda: sine_matrix([PAIR]), "structure 0: the sine matrix needs a cell that is periodic in three directions"),
+    (lambda: ewald_matrix([ON_IMAGE[[0, 1]], fcc100("Al", (1, 1, 2), vacuum=5.0)]), "structure 1: the Ewald sum matrix needs a cell"),
+    (lambda: sine_matrix([ON_IMAGE]), "the sine matrix diverges .structure 0, atom 1 and atom 2 or its image"),
+    (lambda: ewald_matrix([ON_IMAGE]), "the Ewald sum matrix diverges .structure 0, atom 1 and atom 2 or its image"),
+    (lambda: ewald_matrix([Atoms("H", pbc=True)]), "no volume"),
+    (lambda: matrix_derivatives("cosine", PAIR), "no matrix is called 'cosine'; there are coulomb, ewald, sine"),
+    (lambda: matrix_derivatives("coulomb", PAIR, sort="random"), "a random order has no derivative"),
+    (lambda: matrix_derivatives("coulomb", molecule("CH4"), sort="eigenvalues"), "two eigenvalues are equal"),
+    (lambda: matrix_derivatives("ewald", PAIR), "periodic in three"),
+])
+def test_one_clear_error(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_one_atom():
+    """No pair: the diagonal alone; of the Ewald sum matrix, the energy of the simple cubic lattice (Sholl: -0.880059 / r_s)."""
+    np.testing.assert_allclose(coulomb_matrix([Atoms("O")]), [[0.5 * 8**2.4]])
+    cubic = Atoms("O", cell=[3.0] * 3, pbc=True)
+    np.testing.assert_allclose(sine_matrix([cubic]), [[0.5 * 8**2.4]])
+    np.testing.assert_allclose(ewald_matrix([cubic]) * 3.0 * (3 / (4 * np.pi))**(1 / 3), [[-0.880059 * 64]], rtol=1e-6)
+    assert (matrix_derivatives("ewald", cubic) == 0).all()
