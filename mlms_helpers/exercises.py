@@ -176,6 +176,16 @@ def _(answer):
     return number(answer, 6 * 5 + 12 * 15, 0, "Count the species first, then list the pairs: Li-Li, Li-Ni, ...")
 
 
+@exercise("03-body-order")
+def _(answer):
+    if answer == 2:
+        return "Body order 2 is a sum over single neighbours. Have the two rings different distances from C?"
+    if answer == 3:
+        return ("Body order 3 looks at two neighbours at once, and the angles of all pairs are the same. "
+                "(If you mean three neighbours: the atom itself counts, too.)")
+    return number(answer, 4, 0, "Compare rows 0 and 5, the two C atoms, at each order, and take the first that differs by more than rounding.")
+
+
 @exercise("03-own-descriptor")
 def _(answer):
     if not callable(answer):

@@ -119,6 +119,13 @@ def test_symmetry_functions_agree_with_dscribe():
         np.testing.assert_allclose(ours, per_species.reshape(len(atoms), -1), rtol=1e-5, atol=1e-9)
 
 
+def test_a_cutoff_far_beyond_a_molecule():
+    water = molecule("H2O")
+    i, j, r = descriptors.neighbours(water, 1e5)
+    assert sorted(zip(i, j)) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
+    np.testing.assert_allclose(r, water.positions[j] - water.positions[i])
+
+
 def test_cutoff_is_smooth():
     d = np.linspace(3.9, 4.1, 2001)
     f = descriptors.cutoff_function(d, 4.0)

@@ -54,8 +54,9 @@ def test_radial_distribution_agrees_with_dscribe(dscribe_reads_ase):
     """dscribe's many-body tensor counts pairs, each once, in bins of 1/100 of the width: alike to 1e-5."""
     from dscribe.descriptors import MBTR
     reach = 5.0 + 6 * 0.5
-    theirs = MBTR(species=SPECIES, geometry={"function": "distance"}, grid={"min": 0, "max": 5, "n": 1001, "sigma": 0.5}, periodic=True,
-                  weighting={"function": "exp", "scale": 1e-9, "threshold": np.exp(-1e-9 * reach)}, normalization="none")
+    theirs = MBTR(species=SPECIES, geometry={"function": "distance"}, grid={"min": 0, "max": 5, "n": 1001, "sigma": 0.5},
+                  weighting={"function": "exp", "scale": 1e-9, "threshold": np.exp(-1e-9 * reach)},
+                  normalization="none", periodic=True)
     ours = radial_distribution(CELLS, cutoff=5.0, width=0.5, points=1001, species=SPECIES).reshape(50, 6, 1001)
     for atoms, curves in zip(CELLS, ours):
         b = theirs.create(atoms)
@@ -65,7 +66,7 @@ def test_radial_distribution_agrees_with_dscribe(dscribe_reads_ase):
 
 
 def test_angular_distribution_agrees_with_dscribe(dscribe_reads_ase):
-    """50 stars, an N with 2 to 6 neighbours at one distance, so that all weights are alike; their ends folded back as ours are."""
+    """50 stars, N with 2 to 6 neighbours at one distance, so that all weights are alike; their ends folded back as ours are."""
     from dscribe.descriptors import MBTR
     theirs = MBTR(species=SPECIES, geometry={"function": "angle"}, grid={"min": -90, "max": 270, "n": 3601, "sigma": 10},
                   weighting={"function": "unity"}, normalization="none", periodic=False)
@@ -252,7 +253,8 @@ def test_labels():
     assert len(set(radial)) == len(radial) and len(set(angular)) == len(angular)
     row = angular_distribution(water, cutoff=1.4, points=91)[0]
     assert angular[row.argmax()] == "H-O-H, 104 degrees"
-    for f, options in ((radial_distribution, {"cutoff": 4.0}), (angular_distribution, {"width": 2.0, "species": SPECIES + ["H"]})):
+    for f, options in ((radial_distribution, {"cutoff": 4.0}),
+                       (angular_distribution, {"width": 2.0, "species": [*SPECIES, "H"]})):
         assert len(descriptors.labels(f, water, **options, points=30)) == f(water, **options, points=30).shape[1]
 
 

@@ -24,6 +24,9 @@ def test_numbers(capsys):
     assert said(capsys, "03-count", 210) == "Right.\n"
     assert "like species" in said(capsys, "03-count", 150) and "same pair" in said(capsys, "03-count", 330)
     assert "Count the species" in said(capsys, "03-count", 42)
+    assert said(capsys, "03-body-order", 4) == "Right.\n"
+    assert "distances from C" in said(capsys, "03-body-order", 2) and "counts, too" in said(capsys, "03-body-order", 3)
+    assert "rows 0 and 5" in said(capsys, "03-body-order", 5) and "one number" in said(capsys, "03-body-order", {"order": 4})
 
 
 @pytest.mark.parametrize("function, words", [

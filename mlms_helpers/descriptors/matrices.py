@@ -1,11 +1,11 @@
 """Matrices of nuclear charges, one row a structure: Coulomb, sine and Ewald sum matrix, and their derivatives.
 
-One number for each pair of atoms.  The Coulomb matrix is for molecules; the other two are for
-crystals and repeat with the cell.  None can tell apart what has the same pairs, and all grow with
-the square of the number of atoms: for comparing molecules, or cells of one size, not long runs.
+One number for each pair of atoms.  The Coulomb matrix is for molecules; the other two are for crystals and repeat with the
+cell.  All grow with the square of the number of atoms: they compare molecules, or cells of one size.
 """
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from scipy.special import erfc
 
 from .electrostatics import _half_space
@@ -22,7 +22,8 @@ def coulomb_matrix(structures, n_atoms=None, sort=True, seed=0, noise=1.0):
     n_atoms: rows are padded with zeros to this many atoms; default, the largest structure.
     sort: True sorts rows and columns by their norm, largest first, which removes the dependence on
     the atoms' order - and makes entries jump where two norms cross; False keeps the atoms' order;
-    "eigenvalues" keeps only these, largest size first: no jumps, but n numbers for what n^2 say;
+    "eigenvalues" keeps only these, largest size first: n numbers in place of n^2, and a jump only
+    where one above and one below zero become equal in size;
     "random" sorts by norm + Gaussian noise, so that one structure can be shown in many likely orders.
     seed: of that noise.   noise: its standard deviation, in the unit of the matrix.
 
@@ -64,13 +65,14 @@ def ewald_matrix(structures, n_atoms=None, sort=True, seed=0, noise=1.0):
     n_atoms, sort, seed, noise: as in `coulomb_matrix`.
 
     Returns float64 [n_structures, n_atoms**2] ([n_structures, n_atoms] for eigenvalues), in e^2 / A.
-    Invariant as `coulomb_matrix` is; the unsorted matrix also under the choice of cell, if it keeps
-    its size.  The width of the Ewald sum, alpha = sqrt(pi) (n / volume^2)^(1/6), shares the work
-    between both sums and changes no element; the sums are cut where terms are below 1e-10 of the largest.
+    Invariant as `coulomb_matrix` is, and under the choice of cell, if it keeps its size.
+    The width of the Ewald sum, alpha = sqrt(pi) (n / volume^2)^(1/6), shares the work between both sums and changes no
+    element; the sums are cut where terms are below 1e-10 of the largest.
     Raises ValueError as `coulomb_matrix` does, and for a structure that is not periodic in three directions.
     F. Faber, A. Lindmaa, O. A. von Lilienfeld and R. Armiento, Int. J. Quantum Chem. 115, 1094 (2015), eqs. 19
-    and 20, but for the constant beside the diagonal.  Theirs depends on alpha; we take -pi Z_i Z_j / (volume
-    alpha^2), as do L. Himanen et al., Comput. Phys. Commun. 247, 106949 (2020).
+    and 20, but for the constant beside the diagonal.  With theirs the elements depend on alpha; with
+    -pi Z_i Z_j / (volume alpha^2), which dscribe takes too, none does (L. Himanen et al., Comput. Phys. Commun. 247,
+    106949 (2020)).
     """
     return _rows("ewald", structures, n_atoms, sort, seed, noise)
 
@@ -194,13 +196,16 @@ def _matrices(kind, batch, numbers=(0,), slopes=False):
         if kind != "coulomb" and not atoms.pbc.all():
             raise ValueError(f"structure {number}: {name} needs a cell that is periodic in three directions; "
                              f"for molecules there is the Coulomb matrix")
-    x = np.array([atoms.positions.T for atoms in batch])
     cells = None if kind == "coulomb" else np.array([atoms.cell.array for atoms in batch])
-    r = x[..., :, None] - x[..., None, :]                         # [n_structures, 3, n, n], from j to i
-    if cells is not None:
-        f = _turned(np.linalg.inv(cells), r)
-        r = _turned(cells, f - np.rint(f))
-    d = _length(r)
+    if cells is None and not slopes:
+        r, d = None, _off_diagonal(np.array([cdist(atoms.positions, atoms.positions) for atoms in batch]))
+    else:
+        x = np.array([atoms.positions.T for atoms in batch])
+        r = x[..., :, None] - x[..., None, :]                     # [n_structures, 3, n, n], from j to i
+        if cells is not None:
+            f = _turned(np.linalg.inv(cells), r)
+            r = _turned(cells, f - np.rint(f))
+        d = _length(r)
     if d.min() < 1e-6:
         g, i, j = np.unravel_index(d.argmin(), d.shape)
         image = "" if cells is None else " or its image"
@@ -214,8 +219,12 @@ def _turned(matrices, r):
 
 
 def _length(r):
-    """Lengths of the vectors [n_structures, 3, n, n]; 1 on the diagonal, so that nothing is divided by zero."""
-    d = np.sqrt(np.einsum("gcij,gcij->gij", r, r))
+    """Lengths of the vectors [n_structures, 3, n, n]."""
+    return _off_diagonal(np.sqrt(np.einsum("gcij,gcij->gij", r, r)))
+
+
+def _off_diagonal(d):
+    """The lengths, with 1 on the diagonal, so that nothing is divided by zero."""
     k = np.arange(d.shape[1])
     d[:, k, k] = 1.0
     return d
@@ -224,7 +233,8 @@ def _length(r):
 def _inverse(batch, d, direction):
     """0.5 Z^2.4 and Z_i Z_j / d_ij; direction, the derivative of d [3, n, n], becomes that of the matrix."""
     z, k = np.array([atoms.numbers for atoms in batch], float), np.arange(d.shape[1])
-    m = z[:, :, None] * z[:, None] / d
+    m = z[:, :, None] * z[:, None]
+    m /= d
     slope = None if direction is None else -m[0] / d[0] * direction
     m[:, k, k] = 0.5 * z**2.4
     return m, slope

@@ -27,6 +27,8 @@ def neighbours(atoms, cutoff):
     check([atoms])
     if not cutoff > 0:
         raise ValueError(f"the cutoff must be a positive length in A, not {cutoff}")
+    if not atoms.pbc.any():                                 # no need to look beyond a molecule
+        cutoff = min(cutoff, 1.0 + np.linalg.norm(np.ptp(atoms.positions, axis=0)))
     i, j, r = NeighborList(cutoff=float(cutoff), full_list=True).compute(
         points=atoms.positions, box=box(atoms), periodic=np.asarray(atoms.pbc), quantities="ijD")
     return i.astype(int), j.astype(int), r
