@@ -121,28 +121,28 @@ def radial_slopes(term, parameters, atoms, cutoff, species):
     own images adds nothing, since they move along.
     """
     import jax
-    n, kinds = len(atoms), len(species)
-    out = 0.0
+    n, kinds, out = len(atoms), len(species), []
     with jax.enable_x64(True):
-        for block, first in _numbered([atoms], cutoff, species, PAIRS, False):
-            segment = ((block.centre + first) * kinds + block.kind) * n + block.partner
-            r, segment = _padded(block.r, [], [segment], n * kinds * n)
-            out = out + np.asarray(_program("radial slopes")(term, parameters, r, segment, n * kinds * n))
-    return _about_centre(out.reshape(n, kinds, n, -1, 3))
+        for block in blocks([atoms], cutoff, species, PAIRS):
+            size = _room(block.n) * kinds * n
+            segment = (block.centre * kinds + block.kind) * n + block.partner
+            slopes = _program("radial slopes")(term, parameters, *_padded(block.r, [], [segment], size), size)
+            out.append(np.asarray(slopes)[:block.n * kinds * n])
+    return _about_centre(np.concatenate(out).reshape(n, kinds, n, -1, 3))
 
 
 def angular_slopes(term, parameters, atoms, cutoff, species, within=None):
     """Derivatives of `angular_sums`: float64 [n_atoms, n_pairs of species, n_terms, n_atoms, 3]."""
     import jax
-    n, pairs = len(atoms), len(species_pairs(species))
-    out = 0.0
+    n, pairs, out = len(atoms), len(species_pairs(species)), []
     with jax.enable_x64(True):
-        for block, first in _numbered([atoms], cutoff, species, COUPLES, True):
+        for block in blocks([atoms], cutoff, species, COUPLES, squared=True):
             a, b = couples(block, within)
-            row = ((block.centre[a] + first) * pairs + _pair_number(block.kind[a], block.kind[b], len(species))) * n
-            arguments = _padded(block.r, [a, b], [row + block.partner[a], row + block.partner[b]], n * pairs * n)
-            out = out + np.asarray(_program("angular slopes")(term, parameters, *arguments, n * pairs * n))
-    return _about_centre(out.reshape(n, pairs, n, -1, 3))
+            size = _room(block.n) * pairs * n
+            row = (block.centre[a] * pairs + _pair_number(block.kind[a], block.kind[b], len(species))) * n
+            arguments = _padded(block.r, [a, b], [row + block.partner[a], row + block.partner[b]], size)
+            out.append(np.asarray(_program("angular slopes")(term, parameters, *arguments, size))[:block.n * pairs * n])
+    return _about_centre(np.concatenate(out).reshape(n, pairs, n, -1, 3))
 
 
 def species_pairs(species):
@@ -212,7 +212,17 @@ class Block:
 
 def blocks(structures, cutoff, species, size, squared=False):
     """The neighbourhoods of all atoms, in the order of the atoms, as Blocks of about `size` pairs (or, squared, couples)."""
-    return (block for block, _ in _numbered(structures, cutoff, species, size, squared))
+    batch, held = [], 0
+    for number, atoms in enumerate(structures):
+        i, j, r = neighbours(atoms, cutoff)
+        apart(i, j, np.linalg.norm(r, axis=1), number)
+        kind = np.searchsorted(species, atoms.symbols)[j]
+        order = np.lexsort((kind, i))
+        batch.append((len(atoms), i[order], j[order], kind[order], r[order]))
+        held += len(i)
+        if held > PAIRS or number == len(structures) - 1:
+            yield from _cut(batch, size, squared)
+            batch, held = [], 0
 
 
 def couples(block, within=None):
@@ -228,21 +238,6 @@ def couples(block, within=None):
     return start[atom] + a, start[atom] + b
 
 
-def _numbered(structures, cutoff, species, size, squared):
-    """Blocks, each with the number of its first atom among all atoms of its batch of structures."""
-    batch, held = [], 0
-    for number, atoms in enumerate(structures):
-        i, j, r = neighbours(atoms, cutoff)
-        apart(i, j, np.linalg.norm(r, axis=1), number)
-        kind = np.searchsorted(species, atoms.symbols)[j]
-        order = np.lexsort((kind, i))
-        batch.append((len(atoms), i[order], j[order], kind[order], r[order]))
-        held += len(i)
-        if held > PAIRS or number == len(structures) - 1:
-            yield from _cut(batch, size, squared)
-            batch, held = [], 0
-
-
 def _cut(batch, size, squared):
     n, i, j, kind, r = zip(*batch)
     before = np.cumsum(n) - n
@@ -253,7 +248,7 @@ def _cut(batch, size, squared):
     borders = [0, *(np.flatnonzero(np.diff(cost // size)) + 1), sum(n)]
     for first, last in zip(borders[:-1], borders[1:]):
         rows = slice(ends[first - 1] if first else 0, ends[last - 1])
-        yield Block(last - first, i[rows] - first, j[rows], kind[rows], r[rows]), first
+        yield Block(last - first, i[rows] - first, j[rows], kind[rows], r[rows])
 
 
 def _segment_sum(values, segment, n):
