@@ -118,11 +118,11 @@ def sensitivity(see, atoms, moved, step=1e-4):
     return np.concatenate([values, np.zeros(3 * len(moved) - len(values))])
 
 
-def survey(candidates, atoms, site, path, start, stop, within=2.6):
+def survey(candidates, atoms, site, path, start, stop, within=2.6, steps=200):
     """All measurements of several descriptors in one table.
 
-    candidates: {name: see}.   atoms: a crystal.   site: number of the atom whose row is asked about.   path, start, stop: as in
-    `smoothness`; the atoms of the path are numbered as those of the crystal.   within: A; the neighbours whose moves count.
+    candidates: {name: see}; each is asked about 3 * steps + 300 times.   atoms: a crystal.   site: number of the atom whose row is asked about.   path, start, stop: as in
+    `smoothness`, and steps; the atoms of the path are numbered as those of the crystal.   within: A; the neighbours whose moves count.
 
     Returns a pandas.DataFrame, a row a descriptor: numbers (features); the four symmetry errors; jump; kink; moves seen, and of
     how many; weakest (smallest singular value that is not zero, over the largest); ms (a structure, fastest of three).
@@ -136,7 +136,7 @@ def survey(candidates, atoms, site, path, start, stop, within=2.6):
             return value[site] if value.ndim > 1 and len(value) == len(structure) else value
         singular = sensitivity(of_site, atoms, moved)
         seen = singular > 1e-6 * singular.max()
-        jump, kink = smoothness(of_site, path, start, stop)
+        jump, kink = smoothness(of_site, path, start, stop, steps)
         seconds = []
         for _ in range(3):
             begin = time.perf_counter()
