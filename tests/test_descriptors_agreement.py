@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.data import atomic_numbers
 from ase.build import bulk, fcc100, molecule
 from ase.geometry import get_distances
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from mlms_helpers import descriptors
 
-SPECIES = ["C", "O", "Ti"]
+SPECIES = ["Cl", "H", "O", "Ti"]                         # by the alphabet, not by atomic number
 SET = {"g2": [(0.01, 0.0), (0.4, 0.0), (2.0, 1.7), (4.0, 3.0)], "g3": [0.7, 2.0],
        "g4": [(0.005, 1, -1), (0.05, 4, 1), (0.3, 16, 1), (0.05, 2.5, -1)], "g5": [(0.01, 1, 1), (0.1, 2, -1)]}
 CELLS = range(50)
@@ -53,13 +54,14 @@ def relative(ours, theirs):
 
 
 def as_dscribe_orders(values, n_atoms):
-    """Our columns in dscribe's order: species by species G1, G2, G3; then pair by pair, (1,1), (2,1), (2,2), (3,1) ..., G4, G5."""
+    """Our columns in dscribe's order: species by atomic number, G1, G2, G3; then pair by pair, (1,1), (2,1), (2,2), ..., G4, G5."""
+    number = np.argsort([atomic_numbers[symbol] for symbol in SPECIES])
     s, (n2, n3, n4, n5) = len(SPECIES), (len(SET[name]) for name in ("g2", "g3", "g4", "g5"))
     g2, g3, g4, g5 = np.split(values, np.cumsum([s * n2, s * n3, s * (s + 1) // 2 * n4]), axis=1)
     radial = np.concatenate([g2.reshape(n_atoms, s, n2), g3.reshape(n_atoms, s, n3)], axis=2)
     angular = np.concatenate([g4.reshape(n_atoms, -1, n4), g5.reshape(n_atoms, -1, n5)], axis=2)
     pairs = {(a, b): k for k, (a, b) in enumerate((a, b) for a in range(s) for b in range(a, s))}
-    return radial, angular[:, [pairs[b, a] for a in range(s) for b in range(a + 1)]]
+    return radial[:, number], angular[:, [pairs[tuple(sorted((number[a], number[b])))] for a in range(s) for b in range(a + 1)]]
 
 
 def test_symmetry_functions_equal_dscribe():
@@ -85,6 +87,37 @@ def test_power_spectrum_equals_dscribe():
         settings = {"cutoff": max(cutoff, 2.0), "n_max": 4, "l_max": 5, "sigma": 0.4, "species": SPECIES}
         worst = max(worst, relative(descriptors.power_spectrum([atoms], **settings), descriptors.soap([atoms], **settings)))
     assert worst < 1e-5
+
+
+def test_soap_does_not_mind_where_the_atoms_are_written():
+    """dscribe's own result changes where an atom stands outside the cell; and a slab may lack its third vector."""
+    atoms = skewed(7)[0]
+    away = atoms.copy()
+    away.positions[0] += 3 * atoms.cell[0] - 2 * atoms.cell[1]
+    assert relative(descriptors.soap([away]), descriptors.soap([atoms])) < 1e-9
+    slab = fcc100("Al", (1, 1, 3), vacuum=2.0, periodic=False)
+    slab.cell[2] = 0
+    assert relative(descriptors.soap([slab]), descriptors.power_spectrum([slab])) < 1e-5
+
+
+def test_powers_of_angles():
+    """Straight, right and zero angles; whole, broken and very large zeta; each by hand."""
+    bent = Atoms("OHH", positions=[(0, 0, 0), (1, 0, 0), (0, 1, 0)])
+    straight = Atoms("OHH", positions=[(0, 0, 0), (0, 0, 1), (0, 0, -1)])
+    fade = descriptors.cutoff_function(1.0, 4.0) ** 2
+    for zeta in (0, 1, 2.5, 40, 3000):
+        row = descriptors.symmetry_functions([bent, straight], cutoff=4.0, g2=(), g5=[(0, zeta, -1), (0, zeta, 0)])[[0, 3], 0:2]
+        np.testing.assert_allclose(row, fade * np.array([[2.0 ** (1 - zeta)] * 2, [2.0, 2.0 ** (1 - zeta)]]), rtol=1e-9, atol=1e-300)
+    slopes = descriptors.derivatives("symmetry_functions", straight, cutoff=4.0, g5=[(0.1, 4, -1), (0.1, 4, 1)], g4=[(0.1, 1, 1)])
+    assert np.isfinite(slopes).all() and np.abs(slopes.sum(axis=2)).max() < 1e-12
+
+
+def test_many_lone_atoms_beside_a_crystal_take_no_memory():
+    from mlms_helpers.descriptors import neighbourhoods
+    structures = [Atoms("Cu")] * 3000 + [bulk("Cu", cubic=True)]
+    pairs = [len(neighbourhoods.couples(block)[0])
+             for block in neighbourhoods.blocks(structures, 6.0, ["Cu"], neighbourhoods.COUPLES, squared=True)]
+    assert 0 < max(pairs) < 2 * neighbourhoods.COUPLES
 
 
 def test_harmonics_are_those_of_scipy():
@@ -203,10 +236,10 @@ def test_body_orders_and_a_degenerate_pair():
 
 
 @pytest.mark.parametrize("descriptor, settings", [
-    *((name, LOCAL[name]) for name in LOCAL), ("soap", {}), ("madelung_potential", {"charges": {"C": 0, "O": 0, "Ti": 0}}),
-    ("crystal_field", {"charges": {"C": 1, "O": 1, "Ti": 1}}), ("neighbour_count", {"symbol": "C"}),
+    *((name, LOCAL[name]) for name in LOCAL), ("soap", {}), ("madelung_potential", {"charges": dict.fromkeys(SPECIES, 0)}),
+    ("crystal_field", {"charges": dict.fromkeys(SPECIES, 1)}), ("neighbour_count", {"symbol": "O"}),
     ("coulomb_matrix", {}), ("sine_matrix", {"sort": "eigenvalues"}), ("ewald_matrix", {"n_atoms": 7}),
-    ("radial_distribution", {"points": 9}), ("angular_distribution", {"points": 9})])
+    ("radial_distribution", {"cutoff": 1.0, "points": 9}), ("angular_distribution", {"points": 61})])
 def test_labels_name_every_column(descriptor, settings):
     structures = [skewed(7)[0], skewed(8)[0]]
     values = getattr(descriptors, descriptor)(structures, **settings)
@@ -235,26 +268,26 @@ def test_bad_input(name):
     with pytest.raises(ValueError, match="empty"):
         see([], **settings)
     with pytest.raises(ValueError, match="O occurs in the structures, but not among"):
-        see([cluster(3), molecule("CO")], **{**settings, "species": ["C", "Ti"]})
+        see([molecule("HCl"), molecule("H2O")], **{**settings, "species": ["Cl", "H"]})
     with pytest.raises(ValueError, match="structure 1: atoms 0 and 1 lie at one place"):
-        see([molecule("CO"), Atoms("H2", positions=[(0, 0, 0)] * 2)], **settings)
+        see([molecule("HCl"), Atoms("H2", positions=[(0, 0, 0)] * 2)], **settings)
     with pytest.raises(ValueError, match="in brackets"):
-        see(molecule("CO"), **settings)
+        see(molecule("HCl"), **settings)
     alone = see([Atoms("O")], **settings)
     assert alone.shape[0] == 1 and np.isfinite(alone).all()
     assert name == "power_spectrum" or (alone == 0).all()                   # SOAP sees the atom itself
-    several = see([Atoms("O"), molecule("CO"), Atoms("C")], **settings)
-    np.testing.assert_allclose(several[1:3], see([molecule("CO")], **settings), atol=1e-12)
+    several = see([Atoms("O"), molecule("HCl"), Atoms("Ti")], species=SPECIES, **settings)
+    np.testing.assert_allclose(several[1:3], see([molecule("HCl")], species=SPECIES, **settings), atol=1e-12)
 
 
 @pytest.mark.parametrize("call, words", [
-    (lambda: descriptors.symmetry_functions([molecule("CO")], g4=[(0.1, 1)]), "g4 must be a list of eta and zeta and lambda"),
-    (lambda: descriptors.symmetry_functions([molecule("CO")], g2=[("x", 1)]), "g2 must be"),
-    (lambda: descriptors.symmetry_functions([molecule("CO")], g2=()), "no symmetry function is asked for"),
-    (lambda: descriptors.cluster_expansion([molecule("CO")], order=5), "2, 3 or 4"),
+    (lambda: descriptors.symmetry_functions([molecule("HCl")], g4=[(0.1, 1)]), "g4 must be a list of eta and zeta and lambda"),
+    (lambda: descriptors.symmetry_functions([molecule("HCl")], g2=[("x", 1)]), "g2 must be"),
+    (lambda: descriptors.symmetry_functions([molecule("HCl")], g2=()), "no symmetry function is asked for"),
+    (lambda: descriptors.cluster_expansion([molecule("HCl")], order=5), "2, 3 or 4"),
     (lambda: descriptors.standard_set("mine"), "'artrith-urban' and 'imbalzano'"),
-    (lambda: descriptors.derivatives("soap", molecule("CO")), "has no derivatives here; these have: symmetry_functions"),
-    (lambda: descriptors.labels("sope", [molecule("CO")]), "'sope' has no labels")])
+    (lambda: descriptors.derivatives("soap", molecule("HCl")), "has no derivatives here; these have: symmetry_functions"),
+    (lambda: descriptors.labels("sope", [molecule("HCl")]), "'sope' has no labels")])
 def test_one_clear_sentence(call, words):
     with pytest.raises(ValueError, match=words):
         call()
@@ -263,7 +296,7 @@ def test_one_clear_sentence(call, words):
 def test_blocks_change_nothing(monkeypatch):
     """Cut into blocks of a few atoms, across structures: the same numbers."""
     from mlms_helpers.descriptors import neighbourhoods
-    structures = [skewed(seed)[0] for seed in range(6)] + [cluster(0), Atoms("C")]
+    structures = [skewed(seed)[0] for seed in range(6)] + [cluster(0), Atoms("Ti")]
     see = lambda: descriptors.symmetry_functions(structures, cutoff=5.0, species=SPECIES, **SET)
     whole = see()
     monkeypatch.setattr(neighbourhoods, "PAIRS", 200)

@@ -112,8 +112,8 @@ def test_coordination_numbers_of_rocksalt():
 def test_integral_of_one_neighbour_is_one():
     """A molecule: one Li with two O at 1.7 and 2.9 A; seen from Li two, the area of each peak one."""
     atoms = Atoms("LiO2", positions=[(0, 0, 0), (1.7, 0, 0), (0, 2.9, 0)])
-    li_li, li_o, o_o = radial_distribution([atoms]).reshape(3, 80)
-    grid = np.linspace(0, 8, 80)
+    li_li, li_o, o_o = radial_distribution([atoms]).reshape(3, 81)
+    grid = np.linspace(0, 8, 81)
     np.testing.assert_allclose([np.trapezoid(curve, grid) for curve in (li_li, li_o, o_o)], [0, 2, 1], atol=1e-6)
     np.testing.assert_allclose(np.trapezoid(li_o * (grid < 2.3), grid), 1, rtol=1e-6)
     np.testing.assert_allclose(np.trapezoid(o_o * grid, grid), np.hypot(1.7, 2.9), rtol=1e-6)
@@ -236,25 +236,25 @@ def test_slab_and_molecule():
 
 def test_isolated_atom_and_absent_species():
     lone = Atoms("Li")
-    assert radial_distribution([lone]).shape == (1, 80) and (radial_distribution([lone]) == 0).all()
+    assert radial_distribution([lone]).shape == (1, 81) and (radial_distribution([lone]) == 0).all()
     assert angular_distribution([lone]).shape == (1, 60) and (angular_distribution([lone]) == 0).all()
     water = molecule("H2O")
-    narrow, wide = radial_distribution([water]), radial_distribution([water], species=["O", "Li", "H"]).reshape(6, 80)
-    np.testing.assert_array_equal(narrow.reshape(3, 80), wide[[0, 2, 5]])                        # of H Li O
+    narrow, wide = radial_distribution([water]), radial_distribution([water], species=["O", "Li", "H"]).reshape(6, 81)
+    np.testing.assert_array_equal(narrow.reshape(3, 81), wide[[0, 2, 5]])                        # of H Li O
     assert (wide[[1, 3, 4]] == 0).all()
 
 
 def test_labels():
     water = [molecule("H2O")]
     radial = radial_distribution_labels(water)
-    assert len(radial) == 3 * 80 and radial[80] == "O around H, 0 A" and radial[159] == "O around H, 8 A"
+    assert len(radial) == 3 * 81 and radial[81] == "O around H, 0.00 A" and radial[161] == "O around H, 8.00 A"
     angular = angular_distribution_labels(water, points=91)
-    assert len(angular) == 2 * 3 * 91 and angular[91 * 3 + 52] == "H-O-H, 104 degrees"
+    assert len(angular) == 2 * 3 * 91 and angular[91 * 3 + 52] == "H-O-H, 104.0 degrees"
     assert len(set(radial)) == len(radial) and len(set(angular)) == len(angular)
     row = angular_distribution(water, cutoff=1.4, points=91)[0]
-    assert angular[row.argmax()] == "H-O-H, 104 degrees"
-    for f, options in ((radial_distribution, {"cutoff": 4.0}),
-                       (angular_distribution, {"width": 2.0, "species": [*SPECIES, "H"]})):
+    assert angular[row.argmax()] == "H-O-H, 104.0 degrees"
+    for f, options in ((radial_distribution, {"cutoff": 4.0, "width": 0.2}),
+                       (angular_distribution, {"width": 4.0, "species": [*SPECIES, "H"]})):
         assert len(descriptors.labels(f, water, **options, points=30)) == f(water, **options, points=30).shape[1]
 
 
@@ -266,9 +266,9 @@ def test_labels():
     ({"structures": [Atoms("Li", pbc=True)]}, "no volume"),
     ({"structures": [molecule("H2O"), Atoms("H3", positions=[(0, 0, 1), (0, 0, 0), (0, 0, 0)])]},
      "structure 1: atoms 1 and 2 lie at one place"),
-    ({"width": 0.0}, "the width must be positive, not 0.0"),
+    ({"width": 0.0}, "the width must be a positive number, not 0.0"),
     ({"cutoff": -1.0}, "cutoff must be"),
-    ({"points": 1}, "needs two points at least, not 1"),
+    ({"points": 1}, "must be a whole number, 2 or more, not 1"),
 ])
 def test_one_clear_error(f, change, words):
     with pytest.raises(ValueError, match=words):

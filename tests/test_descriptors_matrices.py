@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase import Atoms
 from ase.build import bulk, fcc100, molecule
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from mlms_helpers import descriptors
-from mlms_helpers.descriptors import matrices
+from mlms_helpers.descriptors import electrostatics, matrices
 from mlms_helpers.descriptors.matrices import coulomb_matrix, ewald_matrix, matrix_derivatives, matrix_labels, sine_matrix
 
 KINDS = {"coulomb": coulomb_matrix, "sine": sine_matrix, "ewald": ewald_matrix}
@@ -79,7 +80,7 @@ def test_ewald_matrix_does_not_depend_on_its_width(monkeypatch):
     """Real and reciprocal sums share the work in another way, and every element stays, though no cell is neutral."""
     reference = [ewald_matrix([atoms], sort=False) for atoms in CELLS[:10]]
     for factor in (0.6, 1.7):
-        monkeypatch.setattr(matrices, "_width", lambda n, volume, f=factor: f * np.sqrt(np.pi) * (n / volume**2)**(1 / 6))
+        monkeypatch.setattr(matrices, "ewald_parts", lambda atoms, factor=factor: electrostatics.ewald_parts(atoms, factor))
         for atoms, m in zip(CELLS, reference):
             np.testing.assert_allclose(ewald_matrix([atoms], sort=False), m, rtol=1e-8, atol=1e-8 * np.abs(m).max())
 
@@ -283,3 +284,20 @@ def test_one_atom():
     np.testing.assert_allclose(sine_matrix([cubic]), [[0.5 * 8**2.4]])
     np.testing.assert_allclose(ewald_matrix([cubic]) * 3.0 * (3 / (4 * np.pi))**(1 / 3), [[-0.880059 * 64]], rtol=1e-6)
     assert (matrix_derivatives("ewald", cubic) == 0).all()
+
+
+def test_what_symmetry_makes_equal_keeps_its_order():
+    """Turned benzene, shifted rock salt: rows of equal norm must not be ordered by rounding."""
+    benzene, salt = molecule("C6H6"), bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    turned = benzene.copy()
+    turned.positions = benzene.positions @ Rotation.random(random_state=3).as_matrix()
+    np.testing.assert_allclose(coulomb_matrix([turned]), coulomb_matrix([benzene]), atol=1e-8)
+    shifted = salt.copy()
+    shifted.translate((0.1, 0.2, 0.3))
+    np.testing.assert_allclose(ewald_matrix([shifted]), ewald_matrix([salt]), atol=1e-7)
+
+
+def test_structures_of_a_shuffled_series_keep_their_places():
+    structures = [molecule(name) for name in ("H2O", "NH3", "CH4")]
+    np.testing.assert_array_equal(coulomb_matrix(pd.Series(structures, index=[2, 0, 1])), coulomb_matrix(structures))
+    np.testing.assert_array_equal(coulomb_matrix(atoms for atoms in structures), coulomb_matrix(structures))

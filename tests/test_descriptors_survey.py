@@ -30,6 +30,15 @@ def test_largest_jump():
     where, size = descriptors.largest_jump(lambda t: np.array([np.sin(t), 3.0 * (t > 0.7)]), 0, 2)
     assert abs(where - 0.7) < 1e-8 and abs(size - 3) < 1e-6
     assert descriptors.largest_jump(np.sin, 0, 2)[1] < 1e-8
+    steep = lambda t: np.array([np.exp(-((t - 2) / 0.05) ** 2), 0.01 * (t > 3)])           # a steep number hides no jump of another
+    assert descriptors.largest_jump(steep, 1.5, 3.5)[1] == pytest.approx(0.01)
+    with pytest.raises(ValueError, match="from a smaller to a larger"):
+        descriptors.largest_jump(np.sin, 2, 0)
+
+
+def test_one_number_an_atom_goes_in_a_column(crystal):
+    column = lambda atoms: descriptors.madelung_potential([atoms], {"Na": 1, "Cl": -1})[:, None]
+    assert max(descriptors.symmetry_errors(column, crystal).values()) < 1e-9
 
 
 def pair(distance):

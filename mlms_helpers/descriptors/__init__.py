@@ -41,7 +41,7 @@ def labels(descriptor, structures, **hyperparameters):
 
     Returns a list of str, one a column (of `madelung_potential` and `neighbour_count`, which have one number an atom, one).
     """
-    return _of(_LABELS, descriptor, "labels")(structures, **hyperparameters)
+    return _of(_LABELS, descriptor, "labels")(neighbourhoods.check(structures), **hyperparameters)
 
 
 def derivatives(descriptor, atoms, **hyperparameters):
@@ -52,9 +52,14 @@ def derivatives(descriptor, atoms, **hyperparameters):
 
     Returns float64 [n_atoms, n_features, n_atoms, 3] of a descriptor per atom (last but one axis: which atom moves), of a matrix
     [n_features, n_atoms, 3]; in units of the descriptor per A.
-    Raises ValueError where the descriptor has none here.
+    Raises ValueError where the descriptor has none here, and where the array would not fit (8 GB).
     """
-    return _of(_DERIVATIVES, descriptor, "derivatives")(atoms, **hyperparameters)
+    slopes = _of(_DERIVATIVES, descriptor, "derivatives")
+    size = 24 * len(atoms) ** 2 * len(labels(descriptor, [atoms], **hyperparameters))
+    if size > 8e9:
+        raise ValueError(f"derivatives of {len(atoms)} atoms would take {size / 1e9:.0f} GB: "
+                         f"take fewer features, or a smaller structure")
+    return slopes(atoms, **hyperparameters)
 
 
 def _of(table, descriptor, what):

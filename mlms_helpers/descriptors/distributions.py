@@ -12,11 +12,11 @@ REACH = 6.0                      # widths after which a Gaussian ends: there it 
 ENTRIES = 2**21                  # numbers that are worked on at once
 
 
-def radial_distribution(structures, cutoff=8.0, width=0.1, points=80, species=None):
+def radial_distribution(structures, cutoff=8.0, width=0.1, points=81, species=None):
     """How many neighbours of each kind stand at which distance: the pair distribution of a structure, one row a structure.
 
     structures: list of `ase.Atoms`, periodic or not.   cutoff: A, the end of the grid `np.linspace(0, cutoff, points)`.
-    width: standard deviation of each neighbour's Gaussian, A; at least the step of the grid, or peaks fall between its points.
+    width: standard deviation of each neighbour's Gaussian, A; at least half the step of the grid.
     points: of the grid.   species: as in `symmetry_functions`.
 
     Returns float64 [n_structures, n_pairs * points], 1/A, the grid of the first pair of species first: for a, b (a <= b in
@@ -26,7 +26,7 @@ def radial_distribution(structures, cutoff=8.0, width=0.1, points=80, species=No
     Raises ValueError for an empty list, a species that is not in `species`, two atoms at one place, a cutoff or width that is
     not positive, or fewer than two points.
     """
-    nb.check(structures)
+    structures = nb.check(structures)
     species = nb.chemical_species(structures, species)
     grid = _grid(cutoff, width, points)
     n, pairs = len(species), len(nb.species_pairs(species))
@@ -44,10 +44,11 @@ def radial_distribution(structures, cutoff=8.0, width=0.1, points=80, species=No
     return out
 
 
-def radial_distribution_labels(structures, cutoff=8.0, width=0.1, points=80, species=None):
+def radial_distribution_labels(structures, cutoff=8.0, width=0.1, points=81, species=None):
     """Names of the columns of `radial_distribution`, called with the same arguments: list of str, "O around Li, 2.431 A"."""
     species = nb.chemical_species(structures, species)
-    return [f"{b} around {a}, {r:.4g} A" for a, b in nb.species_pairs(species) for r in _grid(cutoff, width, points)]
+    grid = _grid(cutoff, width, points)
+    return [f"{b} around {a}, {r:.{_digits(grid)}f} A" for a, b in nb.species_pairs(species) for r in grid]
 
 
 def angular_distribution(structures, cutoff=3.0, width=4.0, points=60, species=None):
@@ -55,7 +56,7 @@ def angular_distribution(structures, cutoff=3.0, width=4.0, points=60, species=N
 
     structures: list of `ase.Atoms`, periodic or not.   cutoff: A; a pair of neighbours counts with the product of their two
     cutoff functions, so that an atom that leaves fades.   width: standard deviation of each angle's Gaussian, degrees; at
-    least the step of the grid.   points: of the grid `np.linspace(0, 180, points)`.   species: as in `symmetry_functions`.
+    least half the step of the grid.   points: of the grid `np.linspace(0, 180, points)`.   species: as in `symmetry_functions`.
 
     Returns float64 [n_structures, n_species * n_pairs * points], 1/degree, by the species of the atom in the middle, then
     by the pair of its neighbours: the mean number of such pairs of one atom, each counted once, per degree.  What a Gaussian
@@ -63,7 +64,7 @@ def angular_distribution(structures, cutoff=3.0, width=4.0, points=60, species=N
     Zeros for a species that is absent.  The first derivative is continuous where an atom crosses the cutoff.
     Raises ValueError as `radial_distribution` does.
     """
-    nb.check(structures)
+    structures = nb.check(structures)
     species = nb.chemical_species(structures, species)
     grid = _grid(180.0, width, points, "angles")
     n, pairs = len(species), len(nb.species_pairs(species))
@@ -90,17 +91,24 @@ def angular_distribution(structures, cutoff=3.0, width=4.0, points=60, species=N
 def angular_distribution_labels(structures, cutoff=3.0, width=4.0, points=60, species=None):
     """Names of the columns of `angular_distribution`, called with the same arguments: list of str, "Li-O-P, 91.53 degrees"."""
     species = nb.chemical_species(structures, species)
-    return [f"{a}-{centre}-{b}, {angle:.4g} degrees" for centre in species for a, b in nb.species_pairs(species)
-            for angle in _grid(180.0, width, points, "angles")]
+    grid = _grid(180.0, width, points, "angles")
+    return [f"{a}-{centre}-{b}, {angle:.{_digits(grid)}f} degrees" for centre in species for a, b in nb.species_pairs(species)
+            for angle in grid]
 
 
 def _grid(last, width, points, what="distances"):
-    for name, value in (("cutoff", last), ("width", width)):
-        if not value > 0:
-            raise ValueError(f"the {name} must be positive, not {value}")
-    if not points >= 2:
-        raise ValueError(f"a grid of {what} needs two points at least, not {points}")
+    nb.positive("cutoff", last)
+    nb.positive("width", width)
+    points = nb.whole(f"points, of the grid of {what},", points, 2)
+    if width < 0.5 * last / (points - 1):
+        raise ValueError(f"a width of {width:g} falls between the points of the grid, {last / (points - 1):.3g} apart: "
+                         f"take more points, or a larger width")
     return np.linspace(0.0, last, points)
+
+
+def _digits(grid):
+    """Decimals that tell the points of a grid apart."""
+    return max(0, int(np.ceil(-np.log10(grid[1]))) + 1)
 
 
 def _all_atoms(structures, species):

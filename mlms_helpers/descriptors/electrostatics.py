@@ -7,6 +7,8 @@ from .neighbourhoods import apart, check, cutoff_function, neighbours
 
 NOMINAL_CHARGES = {"Li": 1.0, "P": 5.0, "O": -2.0, "N": -3.0}   # elementary charges, ionic limit
 COULOMB = 14.399645                                              # e^2 / (4 pi eps0), eV A
+ACCURACY = 1e-10                # of Ewald sums: what is left out is about this part of what is kept
+ENTRIES = 2**23                 # numbers of a sum that are held at once
 
 
 def madelung_potential(structures, charges=None):
@@ -22,9 +24,8 @@ def madelung_potential(structures, charges=None):
     P. P. Ewald, Ann. Phys. 369, 253 (1921); M. P. Allen and D. J. Tildesley, Computer Simulation of
     Liquids (2017), sect. 6.2 (conducting boundary).
     """
-    check(structures)
-    return np.concatenate([_ewald(atoms, _charges(atoms, charges, number))
-                           for number, atoms in enumerate(structures)])
+    return np.concatenate([_ewald(atoms, _charges(atoms, charges, number), number)
+                           for number, atoms in enumerate(check(structures))])
 
 
 def madelung_labels(structures, charges=None):
@@ -53,12 +54,11 @@ def crystal_field(structures, cutoff=7.0, charges=None):
     Returns float64 [n_atoms_total, 6]: the three eigenvalues (ascending, V/A^2) of the tensor
     sum_j q_j (3 r r - r^2) / r^5 (second derivatives of the potential, which split the p levels), the size of the field (V/A),
     its component along the bond to the nearest cation (V/A), and the length of that bond (A; the cutoff
-    where there is none).  Invariant, though made of vectors: only lengths, projections and
-    eigenvalues are kept.
+    where there is none).  Invariant, though made of vectors: only lengths, projections and eigenvalues are kept.  Where two
+    cations are equally near the first counts, so the component along the bond jumps there (notebook 04 shows it).
     """
-    check(structures)
     rows = []
-    for number, atoms in enumerate(structures):
+    for number, atoms in enumerate(check(structures)):
         q = _charges(atoms, charges, number)
         i, j, r = neighbours(atoms, cutoff)
         d = np.linalg.norm(r, axis=1)
@@ -80,42 +80,56 @@ def crystal_field(structures, cutoff=7.0, charges=None):
 def _charges(atoms, charges, number):
     """Charges (e) of the atoms of one structure, of that number in its list."""
     charges = NOMINAL_CHARGES if charges is None else charges
-    if not isinstance(charges, dict):
-        q = np.asarray(charges[number] if number < len(charges) else [], float)
-        if q.shape != (len(atoms),) or not np.isfinite(q).all():
-            raise ValueError(f"structure {number} has {len(atoms)} atoms: give one charge for each, in an array")
-        return q
-    missing = sorted(set(atoms.symbols) - set(charges))
-    if missing:
-        raise ValueError(f"structure {number}: no charge is known for {', '.join(missing)}; "
-                         f"known are {', '.join(sorted(charges))}")
-    return np.array([charges[s] for s in atoms.symbols], float)
+    if isinstance(charges, dict):
+        missing = sorted(set(atoms.symbols) - set(charges))
+        if missing:
+            raise ValueError(f"structure {number}: no charge is known for {', '.join(missing)}; "
+                             f"known are {', '.join(sorted(map(str, charges))) or 'none'}")
+        q = np.array([charges[s] for s in atoms.symbols], float)
+    else:
+        q = np.asarray(charges[number] if np.ndim(charges) != 0 and number < len(charges) else [], float)
+        if q.shape != (len(atoms),):
+            raise ValueError(f"structure {number} has {len(atoms)} atoms: give a list with one array a structure, "
+                             f"in it one charge for each atom")
+    if not np.isfinite(q).all():
+        raise ValueError(f"structure {number}: a charge is not a number")
+    return q
 
 
-def _ewald(atoms, q, tolerance=1e-10):
+def _ewald(atoms, q, number=0):
     """Potential (V) at each atom of point charges q (e) [n_atoms]; work shared evenly between both sums."""
-    alpha, reach, volume = _ewald_width(atoms, q, tolerance)
+    _check_neutral(atoms, q, number)
+    alpha, reach, k, weight = ewald_parts(atoms)
     n = len(atoms)
-    i, j, r = neighbours(atoms, reach / alpha)
+    i, j, r = neighbours(atoms, reach)
     d = np.linalg.norm(r, axis=1)
-    apart(i, j, d)
-    near = np.bincount(i, q[j] * erfc(alpha * d) / d, minlength=n)
-    k = _half_space(np.asarray(atoms.cell), 2 * alpha * reach)
+    apart(i, j, d, number)
+    potential = np.bincount(i, q[j] * erfc(alpha * d) / d, minlength=n) - 2 * alpha / np.sqrt(np.pi) * q
+    for part in np.array_split(np.arange(len(k)), 1 + len(k) * n // ENTRIES):
+        wave = np.exp(1j * atoms.positions @ k[part].T)
+        potential += (wave * (q @ wave).conj()).real @ weight[part]
+    return COULOMB * potential
+
+
+def ewald_parts(atoms, stretch=1.0):
+    """What Ewald sums are made of: inverse width of the Gaussians (1/A), which shares the work evenly between both sums; reach of
+    the sum over neighbours (A); reciprocal vectors [n, 3] (1/A), and their weights (1/A).   stretch: another inverse width, as
+    a multiple; no sum depends on it.
+    """
+    cell = np.asarray(atoms.cell)
+    volume = abs(np.linalg.det(cell))
+    alpha = stretch * np.sqrt(np.pi) * (len(atoms) / volume**2) ** (1 / 6)
+    reach = np.sqrt(-np.log(ACCURACY))
+    k = _half_space(cell, 2 * alpha * reach)
     k2 = (k**2).sum(1)
-    wave = np.exp(1j * atoms.positions @ k.T)
-    far = 8 * np.pi / volume * ((wave * (q @ wave).conj()).real * (np.exp(-k2 / (4 * alpha**2)) / k2)).sum(1)
-    return COULOMB * (near + far - 2 * alpha / np.sqrt(np.pi) * q)
+    return alpha, reach / alpha, k, 8 * np.pi / volume * np.exp(-k2 / (4 * alpha**2)) / k2
 
 
-def _ewald_width(atoms, q, tolerance):
-    """Inverse width of the Gaussians (1/A), reach of both sums in units of it, volume (A^3)."""
-    name = atoms.get_chemical_formula()
+def _check_neutral(atoms, q, number):
     if not atoms.pbc.all():
-        raise ValueError(f"{name}: the Ewald sum needs a cell that is periodic in three directions")
+        raise ValueError(f"structure {number}: the Ewald sum needs a cell that is periodic in three directions")
     if abs(q.sum()) > 1e-6:
-        raise ValueError(f"{name}: the charges add up to {q.sum():+.3g} e, but a periodic cell must be neutral")
-    volume = abs(np.linalg.det(np.asarray(atoms.cell)))
-    return np.sqrt(np.pi) * (len(atoms) / volume**2) ** (1 / 6), np.sqrt(-np.log(tolerance)), volume
+        raise ValueError(f"structure {number}: the charges add up to {q.sum():+.3g} e, but a periodic cell must be neutral")
 
 
 def _half_space(cell, k_max):
@@ -126,17 +140,17 @@ def _half_space(cell, k_max):
     return k[(k**2).sum(1) < k_max**2]
 
 
-def _ewald_slopes(atoms, q, tolerance=1e-10):
+def _ewald_slopes(atoms, q):
     """Derivatives of `_ewald`: float64 [n_atoms, n_atoms, 3], of the potential at the first by the position of the second."""
-    alpha, reach, volume = _ewald_width(atoms, q, tolerance)
+    _check_neutral(atoms, q, 0)
+    alpha, reach, k, weight = ewald_parts(atoms)
     n = len(atoms)
-    i, j, r = neighbours(atoms, reach / alpha)
+    i, j, r = neighbours(atoms, reach)
     d = np.linalg.norm(r, axis=1)
+    apart(i, j, d)
     steep = -(erfc(alpha * d) / d + 2 * alpha / np.sqrt(np.pi) * np.exp(-(alpha * d) ** 2)) / d**2
     out = np.zeros((n, n, 3))
     np.add.at(out, (i, j), (q[j] * steep)[:, None] * r)
-    k = _half_space(np.asarray(atoms.cell), 2 * alpha * reach)
-    weight = 8 * np.pi / volume * np.exp(-(k**2).sum(1) / (4 * alpha**2)) / (k**2).sum(1)
     wave = np.exp(1j * atoms.positions @ k.T)
     for axis in range(3):                                    # d cos(k (r_i - r_j)) / d r_j = k sin(k (r_i - r_j))
         out[:, :, axis] += q * ((wave * (weight * k[:, axis])) @ wave.conj().T).imag

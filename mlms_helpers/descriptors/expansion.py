@@ -7,9 +7,11 @@ once, with the atom itself the body order v + 1.
 """
 
 import functools
+import warnings
 from itertools import combinations_with_replacement
 
 import numpy as np
+from ase.data import atomic_numbers
 from scipy.linalg import inv, sqrtm
 from scipy.special import gamma
 
@@ -28,22 +30,28 @@ def soap(structures, cutoff=5.0, n_max=4, l_max=3, sigma=0.4, species=None):
     Phys. Commun. 247, 106949 (2020).
     """
     from dscribe.descriptors import SOAP                  # a second to import: only when asked for
-    nb.check(structures)
+    structures = nb.check(structures)
     species = nb.chemical_species(structures, species)
+    _gaussian_orbitals(cutoff, n_max, l_max, sigma)                     # says what is wrong with them
     # dscribe takes one setting of periodicity for all; a molecule in a periodic run would see images
+    power = {periodic: SOAP(species=list(species), r_cut=cutoff, n_max=n_max, l_max=l_max, sigma=sigma, periodic=periodic,
+                            sparse=False) for periodic in {bool(atoms.pbc.any()) for atoms in structures}}
     out = []
-    for atoms in structures:
-        power = SOAP(species=list(species), r_cut=cutoff, n_max=n_max, l_max=l_max, sigma=sigma,
-                     periodic=bool(atoms.pbc.any()), sparse=False)
-        out.append(power.create(atoms))
-    return np.concatenate(out).astype(float)
+    for number, atoms in enumerate(structures):
+        i, j, r = nb.neighbours(atoms, 0.01)
+        nb.apart(i, j, np.linalg.norm(r, axis=1), number)
+        inside = atoms.copy()                                           # dscribe sees images around the cell, not around atoms
+        inside.set_cell(nb.box(atoms))
+        inside.wrap()
+        out.append(power[bool(atoms.pbc.any())].create(inside))
+    return np.concatenate(out).astype(float)[:, _of_dscribe(tuple(species), n_max, l_max)]
 
 
 def power_spectrum(structures, cutoff=5.0, n_max=4, l_max=3, sigma=0.4, species=None):
     """SOAP from its definition: the body-order-3 invariants of a density of Gaussians, in a basis of Gaussian orbitals.
 
     Arguments as in `soap`; neighbours count up to the cutoff plus 3.7 sigma, and with their full weight, as there: an atom that
-    crosses that border leaves a jump of a thousandth of its part.
+    crosses that border leaves a jump, of less than a thousandth of the largest number.
 
         p = pi sqrt(8 / (2l + 1)) sum_m A_snlm A_s'n'lm,   every n and n' for s < s', n <= n' for s = s'
 
@@ -51,7 +59,7 @@ def power_spectrum(structures, cutoff=5.0, n_max=4, l_max=3, sigma=0.4, species=
     A. P. Bartok, R. Kondor and G. Csanyi, PRB 87, 184115 (2013), eq. 36; basis: L. Himanen et al., Comput. Phys. Commun. 247,
     106949 (2020); as a case of ACE: M. J. Willatt, F. Musil and M. Ceriotti, JCP 150, 154110 (2019).
     """
-    nb.check(structures)
+    structures = nb.check(structures)
     species = nb.chemical_species(structures, species)
     term, parameters, reach = _gaussian_orbitals(cutoff, n_max, l_max, sigma)
     a = nb.radial_sums(term, parameters, structures, reach, species)
@@ -95,8 +103,8 @@ def cluster_expansion(structures, cutoff=5.0, n_max=4, l_max=3, order=3, species
     Raises ValueError as `symmetry_functions` does, and for another order.
     R. Drautz, PRB 99, 014104 (2019).
     """
-    _check_order(order)
-    nb.check(structures)
+    n_max, l_max = _check_sizes(n_max, l_max, order)
+    structures = nb.check(structures)
     species = nb.chemical_species(structures, species)
     a = nb.radial_sums(_harmonic_term, (cutoff, np.zeros(n_max), np.zeros(l_max + 1)), structures, cutoff, species)
     return _invariants(np, a, n_max, l_max, order, len(species))
@@ -104,7 +112,7 @@ def cluster_expansion(structures, cutoff=5.0, n_max=4, l_max=3, order=3, species
 
 def cluster_expansion_slopes(atoms, cutoff=5.0, n_max=4, l_max=3, order=3, species=None):
     """Derivatives of `cluster_expansion` of one structure: float64 [n_atoms, n_features, n_atoms, 3], 1/A."""
-    _check_order(order)
+    n_max, l_max = _check_sizes(n_max, l_max, order)
     nb.check([atoms])
     species = nb.chemical_species([atoms], species)
     arguments = (_harmonic_term, (cutoff, np.zeros(n_max), np.zeros(l_max + 1)))
@@ -114,7 +122,7 @@ def cluster_expansion_slopes(atoms, cutoff=5.0, n_max=4, l_max=3, order=3, speci
 
 def cluster_expansion_labels(structures, cutoff=5.0, n_max=4, l_max=3, order=3, species=None):
     """Names of the columns of `cluster_expansion`, called with the same arguments: list of str."""
-    _check_order(order)
+    n_max, l_max = _check_sizes(n_max, l_max, order)
     species = nb.chemical_species(structures, species)
     name = [f"{s}{n}" for s in species for n in range(n_max)].__getitem__
     labels = [name(k) for k in range(n_max * len(species))]
@@ -165,7 +173,7 @@ def _harmonic_term(xp, parameters, one):
 
 
 def _gaussian_term(xp, parameters, one):
-    """Overlap of a Gaussian at r with each basis function, [n_pairs, n_max * (l_max + 1)^2]: of r^l exp(-alpha r^2), orthonormalised."""
+    """Overlap of a Gaussian at r with each basis function, [n_pairs, n_max * (l_max + 1)^2]: r^l exp(-alpha r^2), orthonormal."""
     _, alpha, beta, eta = parameters
     r, d, _ = one
     harmonics = spherical_harmonics(xp, r, len(alpha) - 1)
@@ -181,11 +189,21 @@ def _gaussian_term(xp, parameters, one):
 
 def _gaussian_orbitals(cutoff, n_max, l_max, sigma):
     """Term, its parameters and how far neighbours count (A): exponents that fade to 1e-3 at 1 A ... cutoff, orthonormalised."""
+    nb.positive("cutoff", cutoff)
+    nb.positive("sigma", sigma)
+    nb.whole("n_max", n_max, 1)
+    nb.whole("l_max", l_max, 0)
+    if not cutoff > 1:
+        raise ValueError(f"the cutoff must be more than 1 A, where the first orbital ends, not {cutoff}")
     reach = np.linspace(1, cutoff, n_max)
     alpha = np.array([-np.log(1e-3 / reach**degree) / reach**2 for degree in range(l_max + 1)])
     power = 1.5 + np.arange(l_max + 1)[:, None, None]
     overlap = 0.5 * gamma(power) * (alpha[:, :, None] + alpha[:, None]) ** -power
-    beta = np.array([np.real(sqrtm(inv(matrix))) for matrix in overlap])
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        beta = np.array([sqrtm(inv(matrix)) for matrix in overlap])
+    if np.iscomplexobj(beta) or not np.isfinite(beta).all():
+        raise ValueError(f"n_max={n_max} orbitals within {cutoff} A are too much alike: take fewer, or a longer cutoff")
     furthest = cutoff + sigma * np.sqrt(-2 * np.log(1e-3))
     return _gaussian_term, (furthest, alpha, beta, 1 / (2 * sigma**2)), furthest
 
@@ -196,6 +214,16 @@ def _at_the_atom(parameters, n_max, l_max):
     out = np.zeros((n_max, (l_max + 1) ** 2))
     out[:, 0] = beta[0] @ (np.pi / (alpha[0] + eta)) ** 1.5 / np.sqrt(4 * np.pi)
     return out.ravel()
+
+
+@functools.cache
+def _of_dscribe(species, n_max, l_max):
+    """Which column of dscribe's, who sorts species by atomic number, stands where in ours."""
+    rank = np.argsort(np.argsort([atomic_numbers[symbol] for symbol in species]))
+    columns = _power_columns(len(species), n_max, l_max).tolist()
+    place = {tuple(column): number for number, column in enumerate(columns)}
+    return [place[(rank[s], rank[t], n, m, degree) if rank[s] <= rank[t] else (rank[t], rank[s], m, n, degree)]
+            for s, t, n, m, degree in columns]
 
 
 @functools.cache
@@ -270,6 +298,7 @@ def _jacobian(invariants):
     return jax.jit(jax.jacfwd(lambda row: function(jnp, row[None], *settings)[0]))
 
 
-def _check_order(order):
+def _check_sizes(n_max, l_max, order):
     if order not in (2, 3, 4):
         raise ValueError(f"the body order must be 2, 3 or 4, not {order!r}")
+    return nb.whole("n_max", n_max, 1), nb.whole("l_max", l_max, 0)

@@ -8,11 +8,10 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import erfc
 
-from .electrostatics import _half_space
-from .neighbourhoods import check, neighbours
+from .electrostatics import ewald_parts
+from .neighbourhoods import check, neighbours, whole
 
 ENTRIES = 2**14                  # of all matrices that are made at once: what stays near the processor
-ACCURACY = 1e-10                 # of the Ewald sums: what is left out is about this part of what is kept
 
 
 def coulomb_matrix(structures, n_atoms=None, sort=True, seed=0, noise=1.0):
@@ -126,22 +125,23 @@ def matrix_derivatives(kind, atoms, n_atoms=None, sort=True):
     return out.reshape(size**2, n, 3)
 
 
-def coulomb_slopes(atoms, n_atoms=None, sort=True):
+def coulomb_slopes(atoms, n_atoms=None, sort=True, seed=0, noise=1.0):
     """Derivatives of `coulomb_matrix` of one structure, as `matrix_derivatives` gives them."""
     return matrix_derivatives("coulomb", atoms, n_atoms, sort)
 
 
-def sine_slopes(atoms, n_atoms=None, sort=True):
+def sine_slopes(atoms, n_atoms=None, sort=True, seed=0, noise=1.0):
     """Derivatives of `sine_matrix` of one structure, as `matrix_derivatives` gives them."""
     return matrix_derivatives("sine", atoms, n_atoms, sort)
 
 
-def ewald_slopes(atoms, n_atoms=None, sort=True):
+def ewald_slopes(atoms, n_atoms=None, sort=True, seed=0, noise=1.0):
     """Derivatives of `ewald_matrix` of one structure, as `matrix_derivatives` gives them."""
     return matrix_derivatives("ewald", atoms, n_atoms, sort)
 
 
 def _rows(kind, structures, n_atoms, sort, seed, noise):
+    structures = check(structures)
     size = _size(structures, n_atoms, sort)
     if not noise >= 0:
         raise ValueError(f"the noise is a standard deviation: it cannot be {noise}")
@@ -162,13 +162,13 @@ def _rows(kind, structures, n_atoms, sort, seed, noise):
 
 
 def _size(structures, n_atoms, sort):
-    check(structures)
+    structures = check(structures)
     if sort not in (True, False, "eigenvalues", "random"):
         raise ValueError(f'sort={sort!r} is unknown: take True, False, "eigenvalues" or "random"')
     largest = max(map(len, structures))
     if n_atoms is not None and largest > n_atoms:
         raise ValueError(f"n_atoms={n_atoms} is too small: one structure has {largest} atoms")
-    return largest if n_atoms is None else n_atoms
+    return largest if n_atoms is None else whole("n_atoms", n_atoms, 1)
 
 
 def _batches(structures):
@@ -181,7 +181,8 @@ def _batches(structures):
 
 
 def _by_norm(m, shift=0.0):
-    return np.argsort(-(np.sqrt(np.einsum("gij,gij->gi", m, m)) + shift), axis=1, kind="stable")
+    norm = np.sqrt(np.einsum("gij,gij->gi", m, m)).round(9)        # what symmetry makes equal must not be ordered by rounding
+    return np.argsort(-(norm + shift), axis=1, kind="stable")
 
 
 def _by_size(values):
@@ -259,22 +260,12 @@ def _ewald(batch, cells, r, d, slopes):
     return np.array([m for m, _ in out]), out[0][1]
 
 
-def _width(n, volume):
-    """Inverse width of the Gaussians, 1/A, for which both Ewald sums take about the same time."""
-    return np.sqrt(np.pi) * (n / volume**2)**(1 / 6)
-
-
 def _ewald_pairs(atoms, slopes):
-    cell, n, z = atoms.cell.array, len(atoms), atoms.numbers.astype(float)
-    volume = abs(np.linalg.det(cell))
-    alpha = _width(n, volume)
-    reach = np.sqrt(-np.log(ACCURACY))
-    i, j, r = neighbours(atoms, reach / alpha)
+    n, z, volume = len(atoms), atoms.numbers.astype(float), abs(atoms.cell.volume)
+    alpha, reach, k, weight = ewald_parts(atoms)
+    i, j, r = neighbours(atoms, reach)
     d, place = np.sqrt((r**2).sum(1)), i * n + j
     near = erfc(alpha * d) / d
-    k = _half_space(cell, 2 * alpha * reach)
-    k2 = (k**2).sum(1)
-    weight = 8 * np.pi / volume * np.exp(-k2 / (4 * alpha**2)) / k2
     phase = atoms.positions @ k.T
     cos, sin = np.cos(phase), np.sin(phase)
     m = np.bincount(place, near, n * n).reshape(n, n) + (weight * cos) @ cos.T + (weight * sin) @ sin.T

@@ -10,6 +10,7 @@ every sum; rotation where a term holds lengths and angles only.
 import functools
 
 import numpy as np
+from ase.data import chemical_symbols
 from vesin import NeighborList
 
 PAIRS = 2**14                   # neighbours that are worked on at once
@@ -22,11 +23,10 @@ def neighbours(atoms, cutoff):
     atoms: `ase.Atoms`.   cutoff: A; may be longer than the cell.
 
     Returns i, j (int [n_pairs], 0-based) and r (float64 [n_pairs, 3], A), the vector from i to j.
-    Raises ValueError for positions that are not finite, a cell without volume, or a cutoff <= 0.
+    Raises ValueError for positions that are not finite, a cell without volume, or a cutoff that is not a positive length.
     """
     check([atoms])
-    if not cutoff > 0:
-        raise ValueError(f"the cutoff must be a positive length in A, not {cutoff}")
+    positive("cutoff", cutoff)
     if not atoms.pbc.any():                                 # no need to look beyond a molecule
         cutoff = min(cutoff, 1.0 + np.linalg.norm(np.ptp(atoms.positions, axis=0)))
     i, j, r = NeighborList(cutoff=float(cutoff), full_list=True).compute(
@@ -41,10 +41,10 @@ def neighbour_count(structures, symbol="Li", cutoff=2.6):
 
     Returns float64 [n_atoms_total].
     """
-    check(structures)
     out = []
-    for atoms in structures:
-        i, j, _ = neighbours(atoms, cutoff)
+    for number, atoms in enumerate(check(structures)):
+        i, j, r = neighbours(atoms, cutoff)
+        apart(i, j, np.linalg.norm(r, axis=1), number)
         out.append(np.bincount(i[atoms.symbols[j] == symbol], minlength=len(atoms)))
     return np.concatenate(out).astype(float)
 
@@ -155,17 +155,24 @@ def per_structure(values, structures):
 
     values: array [n_atoms_total, ...].   structures: the list it was made from.
     Returns a list of arrays [n_atoms, ...].
+    Raises ValueError where the array has not one row an atom.
     """
-    return np.split(np.asarray(values), np.cumsum([len(atoms) for atoms in structures])[:-1])
+    sizes = [len(atoms) for atoms in structures]
+    if len(values) != sum(sizes):
+        raise ValueError(f"the structures have {sum(sizes)} atoms, but the array has {len(values)} rows")
+    return np.split(np.asarray(values), np.cumsum(sizes)[:-1])
 
 
 def check(structures):
-    """Raise a ValueError that says what is wrong with a list of structures, and where."""
-    if len(structures) == 0:
+    """The structures as a list, or a ValueError that says what is wrong with them, and where."""
+    if hasattr(structures, "positions") or not hasattr(structures, "__iter__"):
+        raise ValueError("a list of structures (ase.Atoms) is asked for: put a single one in brackets, [atoms]")
+    structures = list(structures)
+    if not structures:
         raise ValueError("the list of structures is empty: give at least one")
     for number, atoms in enumerate(structures):
         if not hasattr(atoms, "positions"):
-            raise ValueError("a list of structures is asked for: put a single one in brackets, [atoms]")
+            raise ValueError(f"structure {number} is not an ase.Atoms, but a {type(atoms).__name__}")
         if len(atoms) == 0:
             raise ValueError(f"structure {number} has no atoms")
         if not np.isfinite(atoms.positions).all():
@@ -174,6 +181,20 @@ def check(structures):
         if atoms.pbc.any() and not abs(np.linalg.det(box(atoms))) > 1e-6:
             raise ValueError(f"structure {number} is periodic, but its cell has no volume; "
                              f"give three lattice vectors, or pbc=False for a molecule")
+    return structures
+
+
+def positive(name, value):
+    """Raise a ValueError where a length or a width is none."""
+    if not (np.isscalar(value) and np.isreal(value) and 0 < value < np.inf):
+        raise ValueError(f"the {name} must be a positive number, not {value}")
+
+
+def whole(name, value, least):
+    """A count as int, or a ValueError."""
+    if not (np.isscalar(value) and np.isreal(value) and value == int(value) and value >= least):
+        raise ValueError(f"{name} must be a whole number, {least} or more, not {value!r}")
+    return int(value)
 
 
 def apart(i, j, distance, number=0):
@@ -184,8 +205,10 @@ def apart(i, j, distance, number=0):
 
 
 def box(atoms):
-    """Lattice vectors [3, 3], A; a direction that is neither periodic nor given gets a vector of its own, at right angles."""
-    return np.asarray(atoms.cell.complete() if not atoms.pbc.all() else atoms.cell)
+    """Lattice vectors [3, 3], A; in a direction that is not periodic, one at right angles to the others."""
+    cell = atoms.cell.copy()
+    cell[~atoms.pbc] = 0.0
+    return np.asarray(cell if atoms.pbc.all() else cell.complete())
 
 
 def chemical_species(structures, species):
@@ -193,6 +216,8 @@ def chemical_species(structures, species):
     found = sorted({s for atoms in structures for s in atoms.symbols})
     if species is None:
         return np.array(found)
+    if isinstance(species, str) or not set(species) <= set(chemical_symbols[1:]):
+        raise ValueError(f"species must be a list of chemical symbols, as ['Li', 'O'], not {species!r}")
     unknown = sorted(set(found) - set(species))
     if unknown:
         raise ValueError(f"{', '.join(unknown)} occurs in the structures, but not among the species {sorted(species)}")
@@ -227,15 +252,15 @@ def blocks(structures, cutoff, species, size, squared=False):
 
 def couples(block, within=None):
     """Pairs of neighbours of one atom: a, b (int [n_couples], rows of the block's arrays, a < b), closer than `within`, A."""
-    counts = np.bincount(block.centre, minlength=block.n)
-    start = np.cumsum(counts) - counts
-    r = np.full((block.n, max(counts.max(initial=0), 1), 3), np.nan)
-    r[block.centre, np.arange(len(block.centre)) - start[block.centre]] = block.r
-    square = np.einsum("amx,amx->am", r, r)
-    apart = square[:, :, None] + square[:, None, :] - 2 * (r @ r.transpose(0, 2, 1))
-    limit = np.inf if within is None else within**2
-    atom, a, b = np.nonzero((apart < limit) & np.triu(np.ones(apart.shape[1:], bool), 1))
-    return start[atom] + a, start[atom] + b
+    n = len(block.centre)
+    ends = np.cumsum(np.bincount(block.centre, minlength=block.n))
+    partners = ends[block.centre] - 1 - np.arange(n)                        # how many neighbours of the same atom come later
+    a = np.repeat(np.arange(n, dtype=np.int32), partners)
+    b = np.arange(len(a), dtype=np.int32) + (np.arange(1, n + 1) - np.cumsum(partners) + partners).astype(np.int32)[a]
+    if within is not None:
+        square = sum((x[a] - x[b]) ** 2 for x in np.ascontiguousarray(block.r.T))
+        a, b = a[square < within**2], b[square < within**2]
+    return a, b
 
 
 def _cut(batch, size, squared):

@@ -1,7 +1,7 @@
 """How good a descriptor is, measured: its symmetries, its jumps and kinks, and which moves of the atoms it notices.
 
-Here a descriptor is any function `see(atoms) -> array`: [n_atoms, n_features] where there is a row for every atom (a function
-with another number of rows describes the structure as a whole).
+Here a descriptor is any function `see(atoms) -> array`: [n_atoms, n_features] where there is a row for every atom, and a single
+number an atom as a column, [n_atoms, 1]; an array of another shape describes the structure as a whole.
 """
 
 import time
@@ -55,21 +55,28 @@ def largest_jump(function, start, stop, steps=200, resolution=1e-9):
     """The largest sudden change of a function of one number, found by halving suspicious intervals again and again.
 
     function: number -> array.   start, stop: where to look.   steps: intervals to begin with; suspicious are the five whose
-    change differs most from that of the intervals beside them.   resolution: width of the last interval; what still changes over
-    it is a jump.
+    change differs most from that of the intervals beside them, and one for each of the five numbers that do this at one place
+    only.   resolution: width of the last interval; what still changes over it is a jump.
 
-    Returns where it is, and its size (largest difference of any number).
+    Returns where it is, and its size (largest difference of any number).  A jump that is small against what curvature does in a
+    step can be missed: take more steps.
     """
+    if not start < stop or steps < 4:
+        raise ValueError(f"the way must lead from a smaller to a larger number in 4 steps or more, "
+                         f"not from {start} to {stop} in {steps}")
     grid = np.linspace(start, stop, steps + 1)
     values = np.array([np.asarray(function(t)) for t in grid]).reshape(steps + 1, -1)
     changes = np.diff(values, axis=0)
     around = np.concatenate([changes[1:2], (changes[2:] + changes[:-2]) / 2, changes[-2:-1]])
-    suspicious = np.argsort(np.abs(changes - around).max(axis=1))[-5:]
+    bends = np.abs(changes - around)
+    alone = bends.max(axis=0) / (bends.mean(axis=0) + 1e-9 * np.abs(values).max() + 1e-300)
     found = []
-    for number in suspicious:
+    for number in {*np.argsort(bends.max(axis=1))[-5:], *bends.argmax(axis=0)[np.argsort(alone)[-5:]]}:
         (low, high), (left, right) = grid[number:number + 2], values[number:number + 2]
         while high - low > resolution:
             middle = (low + high) / 2
+            if middle in (low, high):
+                break
             value = np.asarray(function(middle)).ravel()
             if np.abs(value - left).max() > np.abs(right - value).max():
                 high, right = middle, value
@@ -87,7 +94,8 @@ def smoothness(see, path, start, stop, steps=200, delta=1e-5):
     delta: step of the finite difference that is the slope.
 
     Returns jump, the largest of any number as a share of the largest number; kink, the largest jump of a slope as a share of the
-    largest slope (where there is a jump, the kink means nothing and is nan).
+    largest slope (where there is a jump, the kink means nothing and is nan).  The slope is a finite difference, so a smooth
+    function has a kink of some thousandths.
     """
     values = np.array([np.asarray(see(path(t))) for t in np.linspace(start, stop, steps + 1)])
     jump = largest_jump(lambda t: see(path(t)), start, stop, steps)[1] / (np.abs(values).max() or 1.0)
@@ -121,8 +129,9 @@ def sensitivity(see, atoms, moved, step=1e-4):
 def survey(candidates, atoms, site, path, start, stop, within=2.6, steps=200):
     """All measurements of several descriptors in one table.
 
-    candidates: {name: see}; each is asked about 3 * steps + 300 times.   atoms: a crystal.   site: number of the atom whose row is asked about.   path, start, stop: as in
-    `smoothness`, and steps; the atoms of the path are numbered as those of the crystal.   within: A; the neighbours whose moves count.
+    candidates: {name: see}; each is asked about 3 * steps + 600 times.   atoms: a crystal.   site: number of the atom whose row
+    is asked about.   path, start, stop, steps: as in `smoothness`; the atoms of the path are numbered as those of the crystal.
+    within: A; the neighbours whose moves count.
 
     Returns a pandas.DataFrame, a row a descriptor: numbers (features); the four symmetry errors; jump; kink; moves seen, and of
     how many; weakest (smallest singular value that is not zero, over the largest); ms (a structure, fastest of three).

@@ -31,7 +31,7 @@ def symmetry_functions(structures, cutoff=6.5, centres=CENTRES, widths=None, spe
     are not numbers of the right count.
     J. Behler and M. Parrinello, PRL 98, 146401 (2007); J. Behler, JCP 134, 074106 (2011), eqs. 4 to 9.
     """
-    nb.check(structures)
+    structures = nb.check(structures)
     species = nb.chemical_species(structures, species)
     parts = [(nb.radial_sums if radial else nb.angular_sums)(term, parameters, structures, cutoff, species, *within)
              for term, parameters, radial, *within in _terms(cutoff, centres, widths, g2, g3, g4, g5)]
@@ -43,9 +43,9 @@ def symmetry_function_labels(structures, cutoff=6.5, centres=CENTRES, widths=Non
     species = nb.chemical_species(structures, species)
     g2, g3, g4, g5 = _parameters(centres, widths, g2, g3, g4, g5)
     pairs = nb.species_pairs(species)
-    angles = "{} {}-{} eta={:.4g} zeta={:g} lambda={:+g}".format
-    return [*(f"G2 {s} eta={eta:.4g} R={centre:g}" for s in species for eta, centre in g2),
-            *(f"G3 {s} kappa={kappa:.4g}" for s in species for kappa, in g3),
+    angles = "{} {}-{} eta={:.9g} zeta={:.9g} lambda={:+.9g}".format
+    return [*(f"G2 {s} eta={eta:.9g} R={centre:.9g}" for s in species for eta, centre in g2),
+            *(f"G3 {s} kappa={kappa:.9g}" for s in species for kappa, in g3),
             *(angles("G4", *pair, *row) for pair in pairs for row in g4),
             *(angles("G5", *pair, *row) for pair in pairs for row in g5)]
 
@@ -72,7 +72,9 @@ def standard_set(name="artrith-urban", cutoff=6.5, n=5):
         radial = [(eta / BOHR**2, 0.0) for eta in (0.0009, 0.01, 0.02, 0.035, 0.06, 0.1, 0.2, 0.4)]
         angular = [(eta / BOHR**2, zeta, sign) for eta in (0.0001, 0.008, 0.025) for sign in (-1.0, 1.0) for zeta in (1, 2, 4)]
         return {"cutoff": cutoff, "g2": radial, "g4": angular}
+    nb.positive("cutoff", cutoff)
     if name == "imbalzano":
+        n = nb.whole("n", n, 2)
         steps = n ** (np.arange(n + 1) / n)
         around = cutoff / steps
         return {"cutoff": cutoff,
@@ -97,9 +99,9 @@ def chebyshev(structures, radial_cutoff=8.0, radial_order=16, angular_cutoff=6.5
     Returns float64 [n_atoms_total, 2 * (radial_order + angular_order + 2)], dimensionless, one row an atom: radial and angular of
     the structure, then of the composition (left out where there is one species).
     Raises ValueError as `symmetry_functions` does.
-    N. Artrith, A. Urban and G. Ceder, PRB 96, 014112 (2017), with polynomials of the cosine of the angle: smooth at a straight bond.
+    N. Artrith, A. Urban and G. Ceder, PRB 96, 014112 (2017); polynomials of the cosine of the angle, smooth at a straight bond.
     """
-    nb.check(structures)
+    structures = nb.check(structures)
     species = nb.chemical_species(structures, species)
     radial, angular = _chebyshev_terms(radial_cutoff, radial_order, angular_cutoff, angular_order)
     return _weighted(nb.radial_sums(*radial, structures, radial_cutoff, species),
@@ -108,6 +110,7 @@ def chebyshev(structures, radial_cutoff=8.0, radial_order=16, angular_cutoff=6.5
 
 def chebyshev_labels(structures, radial_cutoff=8.0, radial_order=16, angular_cutoff=6.5, angular_order=4, species=None):
     """Names of the columns of `chebyshev`, called with the same arguments: list of str."""
+    radial_order, angular_order = nb.whole("radial_order", radial_order, 0), nb.whole("angular_order", angular_order, 0)
     channels = ["structure", "composition"][:1 + (len(nb.chemical_species(structures, species)) > 1)]
     return [f"{channel} {what} T{order}" for channel in channels
             for what, last in (("radial", radial_order), ("angular", angular_order)) for order in range(last + 1)]
@@ -154,8 +157,8 @@ def _g5_term(xp, parameters, one, two):
 def _angular_term(xp, cosine, square, fade, etas, zeta, sign, which):
     """Each Gaussian and each power of the angle once, then their products as the set of functions asks for them."""
     gauss = xp.exp(-square[:, None] * etas) * fade[:, None]
-    base = xp.maximum(1 + sign * cosine[:, None], 1e-300)                   # rounding may leave it below zero
-    power = _power(xp, base, zeta) * 2.0 ** (1 - zeta)
+    base = xp.maximum((1 + sign * cosine[:, None]) / 2, 1e-300)             # rounding may leave it below zero
+    power = 2 * _power(xp, base, zeta)
     return gauss[:, which[0]] * power[:, which[1]]
 
 
@@ -207,11 +210,15 @@ def _parameters(centres, widths, g2, g3, g4, g5):
         centres = np.asarray(centres, float)
         if widths is None:
             widths = np.maximum(np.gradient(centres), 0.15) if len(centres) > 1 else 0.5
+        if centres.ndim != 1 or np.shape(widths) not in ((), centres.shape) or not np.all(np.asarray(widths) > 0):
+            raise ValueError("centres must be a list of lengths, and widths one positive length or as many as there are centres")
         widths = np.broadcast_to(widths, centres.shape)
         g2 = np.column_stack([1 / (2 * widths**2), centres])
     out = []
     for name, rows, words in (("g2", g2, ["eta", "R_s"]), ("g3", g3, ["kappa"]), ("g4", g4, ["eta", "zeta", "lambda"]),
                               ("g5", g5, ["eta", "zeta", "lambda"])):
+        if np.ndim(rows) == 0:
+            raise ValueError(f"{name} must be a list of {' and '.join(words)}, numbers all")
         if len(rows):
             try:
                 rows = np.asarray(rows, float).reshape(len(rows), len(words))
@@ -219,6 +226,8 @@ def _parameters(centres, widths, g2, g3, g4, g5):
                 rows = np.array([np.nan])
             if not np.isfinite(rows).all():
                 raise ValueError(f"{name} must be a list of {' and '.join(words)}, numbers all")
+            if "zeta" in words and rows[:, 1].min() < 0:
+                raise ValueError(f"{name}: zeta, the power of an angle, must not be negative")
         out.append(np.asarray(rows, float).reshape(-1, len(words)))
     return out
 
@@ -230,6 +239,9 @@ def _side_by_side(parts, structures, slopes=False):
 
 
 def _chebyshev_terms(radial_cutoff, radial_order, angular_cutoff, angular_order):
+    nb.positive("radial cutoff", radial_cutoff)
+    nb.positive("angular cutoff", angular_cutoff)
+    radial_order, angular_order = nb.whole("radial_order", radial_order, 0), nb.whole("angular_order", angular_order, 0)
     return ((_chebyshev_term, (radial_cutoff, np.arange(radial_order + 1))),
             (_chebyshev_term, (angular_cutoff, np.arange(angular_order + 1))))
 
