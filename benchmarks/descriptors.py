@@ -1,6 +1,6 @@
 """Descriptors: symmetry functions and their derivatives against dscribe's, and throughput against cutoff and size.
 
-    taskset -c 0 python benchmarks/descriptors.py --table docs/descriptor-speed.md        (some minutes on one core)
+    python benchmarks/descriptors.py --table docs/descriptor-speed.md        (some minutes on one core)
 
 The same set for both (`standard_set`: 8 G2, 18 G4), on 100 cells of LiPON, on one core; both take turns, cell by cell in groups of
 ten; a ratio is the median over the groups, with its quartiles.  dscribe differentiates symmetry functions numerically, one pair

@@ -19,6 +19,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker("browser")
 
 
+@pytest.fixture
+def dscribe_reads_ase(monkeypatch):
+    """dscribe 2.1.2 copies structures in a way that ASE 3.29 refuses; this does what it means."""
+    from dscribe.core import System
+    monkeypatch.setattr(System, "from_atoms", staticmethod(
+        lambda atoms: System(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)))
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """Path of the browser.  Without one the test is skipped, but on CI it fails."""

@@ -11,6 +11,7 @@ from ase.geometry import get_distances
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from skewed_cells import skewed_box
 
 from mlms_helpers import descriptors
 
@@ -24,11 +25,8 @@ CELLS = range(50)
 def skewed(seed, most=6, apart=1.0):
     """A periodic cell with strongly skewed axes, 1 to 6 atoms, and a cutoff of up to twice its shortest vector."""
     rng = np.random.default_rng(seed)
-    while True:
-        box = rng.normal(size=(3, 3)) * 2.5
-        lengths = np.linalg.norm(box, axis=1)
-        if np.linalg.det(box) > 0.25 * lengths.prod() and 2.5 < lengths.min() and lengths.max() < 7:
-            break
+    box = skewed_box(rng, flattest=0.25, longest=7.0)
+    lengths = np.linalg.norm(box, axis=1)
     positions = []
     for _ in range(200):
         trial = rng.random(3) @ box

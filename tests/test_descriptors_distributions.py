@@ -10,6 +10,7 @@ from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from skewed_cells import skewed_box
 
 from mlms_helpers import descriptors
 from mlms_helpers.descriptors import cutoff_function
@@ -26,24 +27,12 @@ BOTH = {"radial": functools.partial(radial_distribution, species=SPECIES, cutoff
 def skewed(seed):
     """A periodic cell with strongly skewed axes and 1 to 6 atoms."""
     rng = np.random.default_rng(seed)
-    while True:
-        box = rng.normal(size=(3, 3)) * 2.5
-        lengths = np.linalg.norm(box, axis=1)
-        if abs(np.linalg.det(box)) > 0.15 * lengths.prod() and 2.5 < lengths.min() and lengths.max() < 8:
-            break
+    box = skewed_box(rng)
     n = rng.integers(1, 7)
     return Atoms(rng.choice(SPECIES, n), scaled_positions=rng.random((n, 3)), cell=box, pbc=True)
 
 
 CELLS = [skewed(seed) for seed in range(50)]
-
-
-@pytest.fixture
-def dscribe_reads_ase(monkeypatch):
-    """dscribe 2.1.2 copies structures in a way that ASE 3.29 refuses; this does what it means."""
-    from dscribe.core import System
-    monkeypatch.setattr(System, "from_atoms", staticmethod(
-        lambda atoms: System(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)))
 
 
 def close(a, b):

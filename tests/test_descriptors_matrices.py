@@ -11,6 +11,7 @@ from ase.geometry import get_distances
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from skewed_cells import skewed_box
 
 from mlms_helpers import descriptors
 from mlms_helpers.descriptors import electrostatics, matrices
@@ -24,11 +25,7 @@ ORDERS = {"none": False, "sorted_l2": True, "eigenspectrum": "eigenvalues"}
 def skewed(seed, most=7):
     """A periodic cell with strongly skewed axes and 1 to 7 atoms, more than 0.8 A apart."""
     rng = np.random.default_rng(seed)
-    while True:
-        box = rng.normal(size=(3, 3)) * 2.5
-        lengths = np.linalg.norm(box, axis=1)
-        if abs(np.linalg.det(box)) > 0.15 * lengths.prod() and 2.5 < lengths.min() and lengths.max() < 8:
-            break
+    box = skewed_box(rng)
     n, positions = rng.integers(1, most + 1), [rng.random(3) @ box]
     for _ in range(200):
         trial = rng.random(3) @ box
@@ -39,14 +36,6 @@ def skewed(seed, most=7):
 
 CELLS = [skewed(seed) for seed in range(50)]
 SIZE = max(map(len, CELLS))
-
-
-@pytest.fixture
-def dscribe_reads_ase(monkeypatch):
-    """dscribe 2.1.2 copies structures in a way that ASE 3.29 refuses; this does what it means."""
-    from dscribe.core import System
-    monkeypatch.setattr(System, "from_atoms", staticmethod(
-        lambda atoms: System(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)))
 
 
 def of_dscribe(kind, order):

@@ -9,6 +9,8 @@ permutation of like atoms, and under the choice of cell, unless the docstring sa
 says how each of them changes with each position.
 """
 
+import functools
+
 from . import distributions, electrostatics, expansion, matrices, neighbourhoods, symmetry
 from .distributions import angular_distribution, radial_distribution
 from .electrostatics import COULOMB, NOMINAL_CHARGES, crystal_field, madelung_potential
@@ -30,8 +32,9 @@ _LABELS = {
 _DERIVATIVES = {
     symmetry_functions: symmetry.symmetry_function_slopes, chebyshev: symmetry.chebyshev_slopes,
     power_spectrum: expansion.power_spectrum_slopes, cluster_expansion: expansion.cluster_expansion_slopes,
-    coulomb_matrix: matrices.coulomb_slopes, sine_matrix: matrices.sine_slopes, ewald_matrix: matrices.ewald_slopes,
-    madelung_potential: electrostatics.madelung_slopes}
+    madelung_potential: electrostatics.madelung_slopes,
+    **{function: functools.partial(matrices.matrix_derivatives, kind)
+       for kind, function in (("coulomb", coulomb_matrix), ("sine", sine_matrix), ("ewald", ewald_matrix))}}
 
 
 def labels(descriptor, structures, **hyperparameters):

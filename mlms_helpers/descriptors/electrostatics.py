@@ -140,20 +140,27 @@ def _half_space(cell, k_max):
     return k[(k**2).sum(1) < k_max**2]
 
 
-def _ewald_slopes(atoms, q):
-    """Derivatives of `_ewald`: float64 [n_atoms, n_atoms, 3], of the potential at the first by the position of the second."""
-    _check_neutral(atoms, q, 0)
+def ewald_pair_slopes(atoms):
+    """Derivatives of the Ewald sum of each pair of unit charges by the position of the first: float64 [3, n_atoms, n_atoms], 1/A^2."""
     alpha, reach, k, weight = ewald_parts(atoms)
     n = len(atoms)
     i, j, r = neighbours(atoms, reach)
     d = np.linalg.norm(r, axis=1)
     apart(i, j, d)
-    steep = -(erfc(alpha * d) / d + 2 * alpha / np.sqrt(np.pi) * np.exp(-(alpha * d) ** 2)) / d**2
-    out = np.zeros((n, n, 3))
-    np.add.at(out, (i, j), (q[j] * steep)[:, None] * r)
+    pull = (erfc(alpha * d) / d + 2 * alpha / np.sqrt(np.pi) * np.exp(-(alpha * d) ** 2)) / d**2
     wave = np.exp(1j * atoms.positions @ k.T)
-    for axis in range(3):                                    # d cos(k (r_i - r_j)) / d r_j = k sin(k (r_i - r_j))
-        out[:, :, axis] += q * ((wave * (weight * k[:, axis])) @ wave.conj().T).imag
-    out[np.arange(n), np.arange(n)] = 0.0
+    out = np.empty((3, n, n))
+    for axis in range(3):                                    # d cos(k (r_i - r_j)) / d r_i = -k sin(k (r_i - r_j))
+        near = np.bincount(i * n + j, pull * r[:, axis], n * n).reshape(n, n)
+        out[axis] = near - ((wave * (weight * k[:, axis])) @ wave.conj().T).imag
+    out[:, np.arange(n), np.arange(n)] = 0.0                 # an atom moves with its images
+    return out
+
+
+def _ewald_slopes(atoms, q):
+    """Derivatives of `_ewald`: float64 [n_atoms, n_atoms, 3], of the potential at the first by the position of the second."""
+    _check_neutral(atoms, q, 0)
+    n = len(atoms)
+    out = -q[:, None] * ewald_pair_slopes(atoms).transpose(1, 2, 0)
     out[np.arange(n), np.arange(n)] = -out.sum(axis=1)
     return COULOMB * out

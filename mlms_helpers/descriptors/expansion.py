@@ -61,11 +61,7 @@ def power_spectrum(structures, cutoff=5.0, n_max=4, l_max=3, sigma=0.4, species=
     """
     structures = nb.check(structures)
     species = nb.chemical_species(structures, species)
-    term, parameters, reach = _gaussian_orbitals(cutoff, n_max, l_max, sigma)
-    a = nb.radial_sums(term, parameters, structures, reach, species)
-    own = np.concatenate([np.searchsorted(species, atoms.symbols) for atoms in structures])
-    a[np.arange(len(a)), own] += _at_the_atom(parameters, n_max, l_max)
-    return _power(np, a, n_max, l_max, species)
+    return _power(np, _gaussian_density(structures, cutoff, n_max, l_max, sigma, species), n_max, l_max, len(species))
 
 
 def power_spectrum_slopes(atoms, cutoff=5.0, n_max=4, l_max=3, sigma=0.4, species=None):
@@ -73,10 +69,8 @@ def power_spectrum_slopes(atoms, cutoff=5.0, n_max=4, l_max=3, sigma=0.4, specie
     nb.check([atoms])
     species = nb.chemical_species([atoms], species)
     term, parameters, reach = _gaussian_orbitals(cutoff, n_max, l_max, sigma)
-    a = nb.radial_sums(term, parameters, [atoms], reach, species)
-    a[np.arange(len(a)), np.searchsorted(species, atoms.symbols)] += _at_the_atom(parameters, n_max, l_max)
-    slopes = nb.radial_slopes(term, parameters, atoms, reach, species)
-    return _chain((_power, n_max, l_max, tuple(species)), a, slopes)
+    return _chain((_power, n_max, l_max, len(species)), _gaussian_density([atoms], cutoff, n_max, l_max, sigma, species),
+                  nb.radial_slopes(term, parameters, atoms, reach, species))
 
 
 def power_spectrum_labels(structures, cutoff=5.0, n_max=4, l_max=3, sigma=0.4, species=None):
@@ -208,6 +202,15 @@ def _gaussian_orbitals(cutoff, n_max, l_max, sigma):
     return _gaussian_term, (furthest, alpha, beta, 1 / (2 * sigma**2)), furthest
 
 
+def _gaussian_density(structures, cutoff, n_max, l_max, sigma, species):
+    """A_snlm of all atoms, each with its own Gaussian: [n_atoms_total, n_species, n_max * (l_max + 1)^2]."""
+    term, parameters, reach = _gaussian_orbitals(cutoff, n_max, l_max, sigma)
+    a = nb.radial_sums(term, parameters, structures, reach, species)
+    own = np.concatenate([np.searchsorted(species, atoms.symbols) for atoms in structures])
+    a[np.arange(len(a)), own] += _at_the_atom(parameters, n_max, l_max)
+    return a
+
+
 def _at_the_atom(parameters, n_max, l_max):
     """What the Gaussian of the atom itself adds: only l = 0."""
     _, alpha, beta, eta = parameters
@@ -233,9 +236,9 @@ def _power_columns(n_species, n_max, l_max):
                      for n in range(n_max) for m in range(n if s == t else 0, n_max)])
 
 
-def _power(xp, a, n_max, l_max, species):
-    a = a.reshape(len(a), len(species) * n_max, -1)
-    s, t, n, m, degree = _power_columns(len(species), n_max, l_max).T
+def _power(xp, a, n_max, l_max, n_species):
+    a = a.reshape(len(a), n_species * n_max, -1)
+    s, t, n, m, degree = _power_columns(n_species, n_max, l_max).T
     every = xp.stack([np.pi * np.sqrt(8 / (2 * k + 1)) * xp.einsum("akm,aqm->akq", block, block)
                       for k, block in enumerate(a[:, :, k**2:(k + 1) ** 2] for k in range(l_max + 1))], axis=-1)
     return every[:, s * n_max + n, t * n_max + m, degree]

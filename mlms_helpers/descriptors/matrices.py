@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import erfc
 
-from .electrostatics import ewald_parts
+from .electrostatics import ewald_pair_slopes, ewald_parts
 from .neighbourhoods import check, neighbours, whole
 
 ENTRIES = 2**14                  # of all matrices that are made at once: what stays near the processor
@@ -82,19 +82,19 @@ def matrix_labels(structures, n_atoms=None, sort=True, seed=0, noise=1.0):
     structures, n_atoms, sort, seed, noise: as given to the matrix; the last two change no name.
     Returns a list of str: "row 1, column 2" in sorted order, "atom 1, atom 2" in the atoms' own, or "eigenvalue 1".
     """
-    size = _size(structures, n_atoms, sort)
+    size = _size(check(structures), n_atoms, sort)
     if sort == "eigenvalues":
         return [f"eigenvalue {k}" for k in range(1, size + 1)]
     row, column = ("row", "column") if sort else ("atom", "atom")
     return [f"{row} {k}, {column} {m}" for k in range(1, size + 1) for m in range(1, size + 1)]
 
 
-def matrix_derivatives(kind, atoms, n_atoms=None, sort=True):
+def matrix_derivatives(kind, atoms, n_atoms=None, sort=True, seed=0, noise=1.0):
     """Exact derivatives of one row of a matrix with respect to all positions, the cell held.
 
     kind: "coulomb", "sine" or "ewald".   atoms: `ase.Atoms`.   n_atoms: as in `coulomb_matrix`.
     sort: True (the derivative in the order the atoms have now: where two norms cross there is none),
-    False or "eigenvalues" (v^T dM v with the eigenvector v).
+    False or "eigenvalues" (v^T dM v with the eigenvector v).   seed, noise: as given to the matrix; they change nothing.
 
     Returns float64 [n_features, len(atoms), 3], unit of the matrix / A.
     Raises ValueError as the matrix does, for an unknown kind, for sort="random", and for two equal
@@ -102,7 +102,7 @@ def matrix_derivatives(kind, atoms, n_atoms=None, sort=True):
     """
     if kind not in BUILD:
         raise ValueError(f"no matrix is called {kind!r}; there are {', '.join(sorted(BUILD))}")
-    size = _size([atoms], n_atoms, sort)
+    size = _size(check([atoms]), n_atoms, sort)
     if sort == "random":
         raise ValueError('a random order has no derivative: take sort=True, False or "eigenvalues"')
     matrix, slope = _matrices(kind, [atoms], slopes=True)
@@ -123,21 +123,6 @@ def matrix_derivatives(kind, atoms, n_atoms=None, sort=True):
     out = np.zeros((size, size, n, 3))
     out[:n, :n] = full[order][:, order]
     return out.reshape(size**2, n, 3)
-
-
-def coulomb_slopes(atoms, n_atoms=None, sort=True, seed=0, noise=1.0):
-    """Derivatives of `coulomb_matrix` of one structure, as `matrix_derivatives` gives them."""
-    return matrix_derivatives("coulomb", atoms, n_atoms, sort)
-
-
-def sine_slopes(atoms, n_atoms=None, sort=True, seed=0, noise=1.0):
-    """Derivatives of `sine_matrix` of one structure, as `matrix_derivatives` gives them."""
-    return matrix_derivatives("sine", atoms, n_atoms, sort)
-
-
-def ewald_slopes(atoms, n_atoms=None, sort=True, seed=0, noise=1.0):
-    """Derivatives of `ewald_matrix` of one structure, as `matrix_derivatives` gives them."""
-    return matrix_derivatives("ewald", atoms, n_atoms, sort)
 
 
 def _rows(kind, structures, n_atoms, sort, seed, noise):
@@ -162,7 +147,6 @@ def _rows(kind, structures, n_atoms, sort, seed, noise):
 
 
 def _size(structures, n_atoms, sort):
-    structures = check(structures)
     if sort not in (True, False, "eigenvalues", "random"):
         raise ValueError(f'sort={sort!r} is unknown: take True, False, "eigenvalues" or "random"')
     largest = max(map(len, structures))
@@ -264,23 +248,15 @@ def _ewald_pairs(atoms, slopes):
     n, z, volume = len(atoms), atoms.numbers.astype(float), abs(atoms.cell.volume)
     alpha, reach, k, weight = ewald_parts(atoms)
     i, j, r = neighbours(atoms, reach)
-    d, place = np.sqrt((r**2).sum(1)), i * n + j
-    near = erfc(alpha * d) / d
+    d = np.sqrt((r**2).sum(1))
+    near = np.bincount(i * n + j, erfc(alpha * d) / d, n * n).reshape(n, n)
     phase = atoms.positions @ k.T
     cos, sin = np.cos(phase), np.sin(phase)
-    m = np.bincount(place, near, n * n).reshape(n, n) + (weight * cos) @ cos.T + (weight * sin) @ sin.T
+    m = near + (weight * cos) @ cos.T + (weight * sin) @ sin.T
     m -= np.pi / (volume * alpha**2)                                         # the background
     m[np.diag_indices(n)] = 0.5 * m.diagonal() - alpha / np.sqrt(np.pi)      # half of each image; less the atom's own cloud
-    slope = None
-    if slopes:
-        pull = (near + 2 * alpha / np.sqrt(np.pi) * np.exp(-(alpha * d)**2)) / d**2
-        slope = np.empty((3, n, n))
-        for c in range(3):
-            turn = (weight * k[:, c] * cos) @ sin.T
-            slope[c] = np.bincount(place, pull * r[:, c], n * n).reshape(n, n) + turn - turn.T
-        slope *= np.outer(z, z)
-        slope[:, np.arange(n), np.arange(n)] = 0                             # an atom moves with its images
-    return m * np.outer(z, z), slope
+    charges = np.outer(z, z)
+    return m * charges, ewald_pair_slopes(atoms) * charges if slopes else None
 
 
 BUILD = {"coulomb": ("the Coulomb matrix", _coulomb), "sine": ("the sine matrix", _sine),

@@ -8,6 +8,7 @@ every sum; rotation where a term holds lengths and angles only.
 """
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -224,15 +225,13 @@ def chemical_species(structures, species):
     return np.array(sorted(set(species)))
 
 
-class Block:
-    """Neighbours of some consecutive atoms, sorted by atom and by species.
-
-    n: atoms.   centre, partner, kind: int [n_pairs]: the atom, counted from the block's first; its neighbour's number in its
-    own structure; the neighbour's species.   r: float64 [n_pairs, 3], A.
-    """
-
-    def __init__(self, n, centre, partner, kind, r):
-        self.n, self.centre, self.partner, self.kind, self.r = n, centre, partner, kind, r
+class Block(NamedTuple):
+    """Neighbours of some consecutive atoms, sorted by atom and by species."""
+    n: int                      # atoms
+    centre: np.ndarray          # int [n_pairs]: the atom, counted from the block's first
+    partner: np.ndarray         # int [n_pairs]: its neighbour's number in its own structure
+    kind: np.ndarray            # int [n_pairs]: the neighbour's species
+    r: np.ndarray               # float64 [n_pairs, 3]: the way to it, A
 
 
 def blocks(structures, cutoff, species, size, squared=False):

@@ -35,7 +35,7 @@ def symmetry_functions(structures, cutoff=6.5, centres=CENTRES, widths=None, spe
     species = nb.chemical_species(structures, species)
     parts = [(nb.radial_sums if radial else nb.angular_sums)(term, parameters, structures, cutoff, species, *within)
              for term, parameters, radial, *within in _terms(cutoff, centres, widths, g2, g3, g4, g5)]
-    return _side_by_side(parts, structures)
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
 def symmetry_function_labels(structures, cutoff=6.5, centres=CENTRES, widths=None, species=None, *, g2=None, g3=(), g4=(), g5=()):
@@ -56,7 +56,7 @@ def symmetry_function_slopes(atoms, cutoff=6.5, centres=CENTRES, widths=None, sp
     species = nb.chemical_species([atoms], species)
     parts = [(nb.radial_slopes if radial else nb.angular_slopes)(term, parameters, atoms, cutoff, species, *within)
              for term, parameters, radial, *within in _terms(cutoff, centres, widths, g2, g3, g4, g5)]
-    return _side_by_side([part.reshape(*part.shape[:3], -1) for part in parts], [atoms], slopes=True)
+    return np.concatenate([part.reshape(len(atoms), -1, len(atoms), 3) for part in parts], axis=1)
 
 
 def standard_set(name="artrith-urban", cutoff=6.5, n=5):
@@ -230,12 +230,6 @@ def _parameters(centres, widths, g2, g3, g4, g5):
                 raise ValueError(f"{name}: zeta, the power of an angle, must not be negative")
         out.append(np.asarray(rows, float).reshape(-1, len(words)))
     return out
-
-
-def _side_by_side(parts, structures, slopes=False):
-    tail = (-1, 3 * len(structures[0])) if slopes else (-1,)
-    joined = np.concatenate([part.reshape(len(part), *tail) for part in parts], axis=1)
-    return joined.reshape(len(joined), -1, len(structures[0]), 3) if slopes else joined
 
 
 def _chebyshev_terms(radial_cutoff, radial_order, angular_cutoff, angular_order):
