@@ -290,3 +290,10 @@ def test_structures_of_a_shuffled_series_keep_their_places():
     structures = [molecule(name) for name in ("H2O", "NH3", "CH4")]
     np.testing.assert_array_equal(coulomb_matrix(pd.Series(structures, index=[2, 0, 1])), coulomb_matrix(structures))
     np.testing.assert_array_equal(coulomb_matrix(atoms for atoms in structures), coulomb_matrix(structures))
+
+
+def test_derivatives_of_a_large_matrix():
+    """One row a structure: 140 atoms take 66 MB, well below the limit."""
+    large = Atoms("Li140", positions=np.random.default_rng(0).permutation(np.indices((5, 7, 4)).reshape(3, -1).T * 2.0))
+    out = descriptors.derivatives("coulomb_matrix", large, sort=False)
+    assert out.shape == (140**2, 140, 3) and np.abs(out.sum(axis=1)).max() < 1e-12

@@ -29,12 +29,13 @@ _LABELS = {
     coulomb_matrix: matrices.matrix_labels, sine_matrix: matrices.matrix_labels, ewald_matrix: matrices.matrix_labels,
     madelung_potential: electrostatics.madelung_labels, crystal_field: electrostatics.crystal_field_labels,
     neighbour_count: neighbourhoods.neighbour_count_labels}
+_OF_MATRICES = {function: functools.partial(matrices.matrix_derivatives, kind)
+                for kind, function in (("coulomb", coulomb_matrix), ("sine", sine_matrix), ("ewald", ewald_matrix))}
 _DERIVATIVES = {
     symmetry_functions: symmetry.symmetry_function_slopes, chebyshev: symmetry.chebyshev_slopes,
     power_spectrum: expansion.power_spectrum_slopes, cluster_expansion: expansion.cluster_expansion_slopes,
     madelung_potential: electrostatics.madelung_slopes,
-    **{function: functools.partial(matrices.matrix_derivatives, kind)
-       for kind, function in (("coulomb", coulomb_matrix), ("sine", sine_matrix), ("ewald", ewald_matrix))}}
+    **_OF_MATRICES}
 
 
 def labels(descriptor, structures, **hyperparameters):
@@ -58,7 +59,8 @@ def derivatives(descriptor, atoms, **hyperparameters):
     Raises ValueError where the descriptor has none here, and where the array would not fit (8 GB).
     """
     slopes = _of(_DERIVATIVES, descriptor, "derivatives")
-    size = 24 * len(atoms) ** 2 * len(labels(descriptor, [atoms], **hyperparameters))
+    rows = 1 if slopes in _OF_MATRICES.values() else len(atoms)
+    size = 24 * rows * len(labels(descriptor, [atoms], **hyperparameters)) * len(atoms)
     if size > 8e9:
         raise ValueError(f"derivatives of {len(atoms)} atoms would take {size / 1e9:.0f} GB: "
                          f"take fewer features, or a smaller structure")
