@@ -2,9 +2,10 @@
 
 A family is one doping pattern and one short trajectory: a 64-atom supercell of beta- or gamma-Li3PO4 in which n O
 atoms are replaced by N and n Li atoms are put into voids, so that every cell is neutral and closed shell.  CHGNet moves
-the atoms; GPAW labels the snapshots.  Family k is a function of k alone.
+the atoms; GPAW labels the snapshots.  A large family has twice the cell, grown along its shortest axis, and one snapshot.
+Family k is a function of k alone.
 
-    python data/generate/lipon.py --families 0:60 --out runs/lipon --workers 2
+    python data/generate/lipon.py --families 0:70 --large 0:8 --out runs/lipon --workers 2
 
 writes `k0018-0.npz` and so on, one file a snapshot; `gather.py` makes the dataset of them.
 
@@ -34,6 +35,8 @@ from common import npz_bytes, run
 
 SNAPSHOTS = 3
 N_NITROGEN = [0, 1, 1, 2, 2, 3, 4, 1]           # of families 0 and 1, 2 and 3, ...; then again from the start
+LARGE = 1000                                    # number of the first large family; they count on from there
+LARGE_NITROGEN = [1, 1, 0, 2, 3, 4, 6, 8]       # of the large families; then again from the start
 TEMPERATURES = [300, 600, 900, 1200]            # K
 VALENCE = {"Li": 1, "P": 5, "O": 6, "N": 5}     # electrons of the PAW data sets
 PACKAGES = ["ase", "chgnet", "gpaw", "gpaw-data", "numpy", "scipy", "torch"]
@@ -55,9 +58,9 @@ def unit_cell(phase):
                    spacegroup=62, cellpar=[10.56, 6.16, 4.96, 90, 90, 90])
 
 
-def host(phase):
-    """64 atoms of Li3PO4."""
-    return unit_cell(phase) * {"beta": (1, 2, 2), "gamma": (1, 1, 2)}[phase]
+def host(phase, large=False):
+    """64 atoms of Li3PO4, or 128."""
+    return unit_cell(phase) * {"beta": (1 + large, 2, 2), "gamma": (1, 1 + large, 2)}[phase]
 
 
 def dope(atoms, n, rng):
@@ -88,19 +91,22 @@ def chgnet():
 
 
 def trajectory(k):
-    """The snapshots of family k: strained by -1 to +2 %, relaxed a little, then 22.5, 67.5 and 67.5 fs of dynamics."""
+    """The snapshots of family k: strained by -1 to +2 %, relaxed a little, then 22.5, 67.5 and 67.5 fs of dynamics; of a
+    large one only one, after 90 fs.
+    """
     rng = np.random.default_rng([20261123, k])
     phase = ["beta", "gamma"][k % 2]
-    n = N_NITROGEN[(k // 2) % 8]
+    large = k >= LARGE
+    n = LARGE_NITROGEN[(k - LARGE) % 8] if large else N_NITROGEN[(k // 2) % 8]
     temperature = float(rng.choice(TEMPERATURES))
-    atoms = dope(host(phase), n, rng)
+    atoms = dope(host(phase, large), n, rng)
     atoms.set_cell(atoms.cell * (1 + rng.uniform(-0.01, 0.02)), scale_atoms=True)
     atoms.calc = CHGNetCalculator(chgnet(), use_device="cpu")
     FIRE(atoms, logfile=None).run(fmax=0.1, steps=50)
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
     dynamics = Langevin(atoms, 1.5 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng)
-    for snapshot in range(SNAPSHOTS):
-        dynamics.run(15 if snapshot == 0 else 45)
+    for snapshot in range(1 if large else SNAPSHOTS):
+        dynamics.run(60 if large else 15 if snapshot == 0 else 45)
         copy = atoms.copy()
         copy.wrap()
         copy.info = {"family": k, "snapshot": snapshot, "phase": phase, "n_nitrogen": n, "temperature": temperature}
@@ -153,22 +159,24 @@ def work(family, logs):
         yield f"{family}-{atoms.info['snapshot']}.npz", functools.partial(compute, atoms)
 
 
-def families(text):
-    """Names of the families first:last."""
-    first, last = text.split(":")
-    return [f"k{k:04d}" for k in range(int(first), int(last))]
+def tasks(families, large):
+    """Name of the family -> its files; families, large: first, and last plus one, as 0:70."""
+    small, big = (range(*map(int, text.split(":"))) for text in (families, large))
+    return {f"k{k:04d}": [f"k{k:04d}-{i}.npz" for i in range(1 if k >= LARGE else SNAPSHOTS)]
+            for k in [*small, *(LARGE + j for j in big)]}
 
 
 def main():
     parser = argparse.ArgumentParser(description="Compute LiPON configurations; run it again to go on.")
-    parser.add_argument("--families", type=families, default="0:70", help="first, and last plus one, as 0:60")
+    parser.add_argument("--families", default="0:70", help="of 64 to 68 atoms: first, and last plus one, as 0:70")
+    parser.add_argument("--large", default="0:8", help="families of twice the cell, likewise")
     parser.add_argument("--out", required=True, type=Path, help="folder of the results")
     parser.add_argument("--workers", type=int, default=1, help="processes, of one core each")
     arguments = parser.parse_args()
     logs = arguments.out.resolve() / "gpaw"
     logs.mkdir(parents=True, exist_ok=True)
-    return run({family: [f"{family}-{i}.npz" for i in range(SNAPSHOTS)] for family in arguments.families},
-               functools.partial(work, logs=logs), arguments.out, arguments.workers, PACKAGES)
+    return run(tasks(arguments.families, arguments.large), functools.partial(work, logs=logs), arguments.out,
+               arguments.workers, PACKAGES)
 
 
 if __name__ == "__main__":
