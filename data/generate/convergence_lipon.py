@@ -1,10 +1,10 @@
-"""How far the shipped LiPON labels are from a finer setting: writes `convergence.json` beside the data.
+"""How far the shipped LiPON labels are from a finer setting, and from what is known: writes `convergence.json` beside the data.
 
     python data/generate/convergence_lipon.py --data data/lipon --out runs/convergence
 
 Three shipped configurations, two of them of one family, again with plane waves to 800 eV and a tighter self-consistency;
 one with and one without N also with two k points along the shortest axis, which is what Gamma is for a cell of twice
-that length: the large cells.
+that length: the large cells.  And both crystals without N, relaxed with their lattices at 800 eV.
 """
 import argparse
 import functools
@@ -15,14 +15,18 @@ from pathlib import Path
 
 import numpy as np
 from ase.data import chemical_symbols
+from ase.filters import FrechetCellFilter
+from ase.neighborlist import neighbor_list
+from ase.optimize import BFGS
 from gpaw import PW
 
 import gather
 from common import npz_bytes, run, update_checksums, write_whole
-from lipon import PACKAGES, calculator
+from lipon import PACKAGES, calculator, unit_cell
 
 CONFIGS = ["k0000-0", "k0000-2", "k0011-0"]     # without N twice, then with 3 N
 KPOINTS = {"k0000-0": (2, 1, 1), "k0011-0": (1, 2, 1)}      # two along the shortest axis, 6.2 A: what the large cells have
+KNOWN = {"beta": (2, 2, 2), "gamma": (1, 2, 2)}             # k points of the unit cell, off Gamma where there are two
 TOP = 12                                        # highest occupied bands, looked at apart
 MEANING = {
     "all": "shipped minus finer; eV, eV/A",
@@ -31,7 +35,9 @@ MEANING = {
     "levels_shift": f"mean of the {TOP} highest occupied levels at Gamma, counted from the mean O site potential",
     "top_levels, valence_levels": f"largest difference less that shift: {TOP} highest occupied, all valence states",
     "gap": "at Gamma",
-    "valence_edge_over_k, empty_edge_over_k": "in the finer calculation: edge of all k-points minus edge at Gamma"}
+    "valence_edge_over_k, empty_edge_over_k": "in the finer calculation: edge of all k-points minus edge at Gamma",
+    "known": "Li3PO4, relaxed with its lattice at 800 eV: a, b, c and mean P-O distance (A); "
+             "gamma_minus_beta: energy a formula unit (eV), at 800 eV, and at the shipped 500 eV with the same atoms"}
 
 
 def tasks(shipped):
@@ -47,6 +53,9 @@ def tasks(shipped):
 
 def work(name, data, logs):
     """One calculation, for `common.run`."""
+    if name.startswith("known-"):
+        yield from crystal(name.removeprefix("known-"), logs)
+        return
     shipped = gather.from_dataset(data)
     config, finer = tasks(shipped)[name]
 
@@ -60,6 +69,34 @@ def work(name, data, logs):
                           "eps": [calc.get_eigenvalues(kpt=i) for i in range(len(points))]})
 
     yield f"{name}.npz", compute
+
+
+def crystal(phase, logs):
+    """The crystal without N, relaxed with its lattice, for `common.run`."""
+    def compute():
+        def gpaw(ev, name):
+            return calculator(atoms, f"{logs}/known-{phase}-{name}.txt", mode=PW(ev), symmetry={},
+                              kpts={"size": KNOWN[phase], "gamma": False})
+
+        atoms = unit_cell(phase)
+        atoms.calc = gpaw(800, "relaxed")
+        if not BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=0.03, steps=60):
+            raise RuntimeError(f"{phase}-Li3PO4 did not relax")
+        energy, distances = atoms.get_potential_energy(), neighbor_list("d", atoms, {("P", "O"): 2.0})
+        atoms.calc = gpaw(500, "shipped")
+        return npz_bytes({"cell": atoms.cell.lengths(), "p_o": distances.mean(), "formulas": len(atoms) // 8, "energy": energy,
+                          "energy_500": atoms.get_potential_energy()})
+
+    yield f"known-{phase}.npz", compute
+
+
+def known(folder):
+    """What the two crystals say, for `convergence.json`."""
+    found = {phase: dict(np.load(folder / f"known-{phase}.npz")) for phase in KNOWN}
+    per_formula = {phase: [r["energy"] / r["formulas"], r["energy_500"] / r["formulas"]] for phase, r in found.items()}
+    return {**{phase: {**dict(zip("abc", np.round(r["cell"], 3).tolist())), "P-O": round(float(r["p_o"]), 4)}
+               for phase, r in found.items()},
+            "gamma_minus_beta": np.round(np.subtract(per_formula["gamma"], per_formula["beta"]), 4).tolist()}
 
 
 def compare(result, shipped):
@@ -91,7 +128,7 @@ def main():
     shipped = gather.from_dataset(arguments.data)
     logs = arguments.out.resolve() / "gpaw"
     logs.mkdir(parents=True, exist_ok=True)
-    status = run({name: [f"{name}.npz"] for name in tasks(shipped)},
+    status = run({name: [f"{name}.npz"] for name in [*tasks(shipped), *(f"known-{phase}" for phase in KNOWN)]},
                  functools.partial(work, data=arguments.data.resolve(), logs=logs),
                  arguments.out, arguments.workers, PACKAGES)
     if status:
@@ -101,6 +138,7 @@ def main():
     for name, (config, _) in tasks(shipped).items():
         result, atoms = dict(np.load(arguments.out / f"{name}.npz")), gather.structure(config, shipped[config])
         report[name] = {"formula": atoms.get_chemical_formula(), **atoms.info, **compare(result, shipped[config])}
+    report["known"] = known(arguments.out)
     write_whole(arguments.data / "convergence.json", (json.dumps(report, indent=2) + "\n").encode("utf-8"))
     if (arguments.data / "README.md").exists():
         update_checksums(arguments.data)
