@@ -22,7 +22,7 @@ from mlms_helpers import descriptors
 
 MAX_BYTES = 2_000_000
 MAX_LINE = 20_000         # characters
-MAX_ATOMS = 500           # the largest cell of the training set has 68; the Ewald sum of 10,000 takes minutes and gigabytes
+MAX_ATOMS = 500           # the largest cell of the training set has 136; the Ewald sum of 10,000 takes minutes and gigabytes
 CLOSEST = 0.7             # A, between two atoms; no two nuclei of Li, P, O, N come so near
 THINNEST = 2.0            # A, between opposite faces of the cell
 LONGEST = 100.0           # A, of a lattice vector
