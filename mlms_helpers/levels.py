@@ -97,6 +97,17 @@ def nitrogen_levels(structures):
     return pd.DataFrame(rows)
 
 
+def nitrogen_content(structures):
+    """y of Li(3+y)PO(4-y)N(y): N atoms in a formula unit, float64 [n_structures]; the same whatever the size of the cell.
+
+    structures: list of `ase.Atoms`.   Raises ValueError for a structure without P.
+    """
+    counts = np.array([[(atoms.symbols == symbol).sum() for symbol in ("N", "P")] for atoms in structures]).reshape(-1, 2)
+    if not counts[:, 1].all():
+        raise ValueError(f"structure {int(counts[:, 1].argmin())} has no P: formula units of Li(3+y)PO(4-y)N(y) cannot be counted")
+    return counts[:, 0] / counts[:, 1]
+
+
 PROVENANCE = ("config", "family", "snapshot", "phase", "n_nitrogen", "temperature")
 
 

@@ -1,5 +1,6 @@
 """The generators' shared parts: a run may be killed at any moment, and goes on where it stopped."""
 
+import argparse
 import collections
 import json
 import os
@@ -245,3 +246,38 @@ def test_equation_of_state(guess, monkeypatch):
     np.testing.assert_allclose([volume, lowest, modulus, derivative, rms], [40, -5, 0.5, 4.5, 0], atol=1e-8)
     with pytest.raises(RuntimeError, match="no minimum among 40"):
         eos.walk(lambda lattice_constant: lattice_constant, guess)
+
+
+def test_silicon_is_silicon(monkeypatch):
+    """Lattice constant, bulk modulus and the cost of vacancies, from the shipped configurations alone."""
+    monkeypatch.syspath_prepend(str(GENERATE))
+    from ase import units
+    from eos import birch_murnaghan
+
+    from mlms_helpers import datasets
+
+    data = datasets.load("silicon")
+    relaxed = data.table[data.table.temperature == 0]
+    perfect = relaxed[relaxed.n_vacancies == 0]
+    volumes = np.array([data.structures[i].get_volume() / 8 for i in perfect.index])         # of the cubic cell
+    volume, lowest, modulus, _, _ = birch_murnaghan(volumes, perfect.energy.to_numpy() / 8)
+    assert abs(volume ** (1 / 3) - 5.479) < 0.003 and abs(modulus / units.GPa - 89) < 5
+    cost = (relaxed.energy - relaxed.n_atoms / 8 * lowest)[relaxed.n_vacancies > 0]
+    assert (cost / relaxed.n_vacancies[cost.index]).between(2, 5.5).all()
+    rms = [np.sqrt(np.mean(atoms.get_forces() ** 2)) for atoms in data.structures]
+    assert data.table.assign(rms=rms).groupby("temperature").rms.mean().is_monotonic_increasing
+
+
+@pytest.mark.parametrize("text, expected", [("0:70", range(70)), ("28:30", range(28, 30)), ("0:0", range(0))])
+def test_a_range_of_families(text, expected, monkeypatch):
+    monkeypatch.syspath_prepend(str(GENERATE))
+    import common
+    assert common.numbers(text) == expected
+
+
+@pytest.mark.parametrize("text", ["5", "0:b", "1:2:3", ""])
+def test_what_is_no_range_of_families(text, monkeypatch):
+    monkeypatch.syspath_prepend(str(GENERATE))
+    import common
+    with pytest.raises(argparse.ArgumentTypeError, match="is not first:last, as 0:70"):
+        common.numbers(text)

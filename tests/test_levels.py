@@ -78,3 +78,13 @@ def test_a_common_shift_of_all_energies_changes_nothing(lipon):
     atoms.arrays["potential"] = atoms.arrays["potential"] + 3.3
     after = levels.nitrogen_levels([atoms])
     np.testing.assert_allclose(after[["depth", "aligned", "centroid"]], before[["depth", "aligned", "centroid"]], atol=1e-9)
+
+
+def test_content_is_intensive(lipon):
+    structures = lipon.structures[:9]
+    content = levels.nitrogen_content(structures)
+    np.testing.assert_array_equal(content, lipon.table.n_nitrogen[:9] / 8)
+    np.testing.assert_array_equal(levels.nitrogen_content([atoms * (1, 2, 1) for atoms in structures]), content)
+    bare = structures[8][[atom.index for atom in structures[8] if atom.symbol != "P"]]
+    with pytest.raises(ValueError, match="structure 1 has no P"):
+        levels.nitrogen_content([structures[0], bare])

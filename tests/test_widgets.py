@@ -188,12 +188,15 @@ def test_the_same_file_may_come_twice():
     assert seen == [("a.cif", b"12")] * 2 and u.upload.value == ()
 
 
-def steps(n):
-    """Work of n steps."""
+def steps(n, stop=None):
+    """Work of n steps that ends early when it is told to; the third calls `stop` beside the work, as a reader does."""
     def work(watch):
         for k in range(1, n + 1):
             time.sleep(0.01)
-            watch(k)
+            if k == 3 and stop:
+                threading.Thread(target=stop).start()
+            if watch(k):
+                return f"stopped at {k}"
         return "all done"
     return work
 
@@ -208,14 +211,7 @@ def test_live_work_is_drawn_and_returns_its_result():
 
 
 def test_live_work_stops_and_starts_again():
-    def work(watch):
-        for k in range(1, 10**6):
-            time.sleep(0.01)
-            if k == 3:
-                threading.Thread(target=panel.stop.click).start()           # beside the work, as a reader does
-            if watch(k):
-                return f"stopped at {k}"
-    panel = widgets.live(work, draw)
+    panel = widgets.live(steps(10**6, stop=lambda: panel.stop.click()), draw)
     for _ in range(2):
         text = panel.run()
         assert text == panel.result and 3 <= int(text.split()[-1]) < 1000

@@ -19,6 +19,7 @@ The folder then holds nothing but finished files, and beside them
 
 This module needs only numpy and tqdm.  (Locks as on Linux and macOS.)
 """
+import argparse
 import contextlib
 import fcntl
 import hashlib
@@ -39,6 +40,15 @@ from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
+
+
+def numbers(text):
+    """The whole numbers first to last less one, of `first:last` as 0:70: the type of an argument for `argparse`."""
+    try:
+        first, last = map(int, text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not first:last, as 0:70") from None
+    return range(first, last)
 
 
 def npz_bytes(arrays):

@@ -54,7 +54,7 @@ def tasks(shipped):
 def work(name, data, logs):
     """One calculation, for `common.run`."""
     if name.startswith("known-"):
-        yield from crystal(name.removeprefix("known-"), logs)
+        yield f"{name}.npz", functools.partial(crystal, name.removeprefix("known-"), logs)
         return
     shipped = gather.from_dataset(data)
     config, finer = tasks(shipped)[name]
@@ -72,22 +72,19 @@ def work(name, data, logs):
 
 
 def crystal(phase, logs):
-    """The crystal without N, relaxed with its lattice, for `common.run`."""
-    def compute():
-        def gpaw(ev, name):
-            return calculator(atoms, f"{logs}/known-{phase}-{name}.txt", mode=PW(ev), symmetry={},
-                              kpts={"size": KNOWN[phase], "gamma": False})
+    """The crystal without N, relaxed with its lattice: the bytes of its file."""
+    def gpaw(ev, name):
+        return calculator(atoms, f"{logs}/known-{phase}-{name}.txt", mode=PW(ev), symmetry={},
+                          kpts={"size": KNOWN[phase], "gamma": False})
 
-        atoms = unit_cell(phase)
-        atoms.calc = gpaw(800, "relaxed")
-        if not BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=0.03, steps=60):
-            raise RuntimeError(f"{phase}-Li3PO4 did not relax")
-        energy, distances = atoms.get_potential_energy(), neighbor_list("d", atoms, {("P", "O"): 2.0})
-        atoms.calc = gpaw(500, "shipped")
-        return npz_bytes({"cell": atoms.cell.lengths(), "p_o": distances.mean(), "formulas": len(atoms) // 8, "energy": energy,
-                          "energy_500": atoms.get_potential_energy()})
-
-    yield f"known-{phase}.npz", compute
+    atoms = unit_cell(phase)
+    atoms.calc = gpaw(800, "relaxed")
+    if not BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=0.03, steps=60):
+        raise RuntimeError(f"{phase}-Li3PO4 did not relax")
+    energy, distances = atoms.get_potential_energy(), neighbor_list("d", atoms, {("P", "O"): 2.0})
+    atoms.calc = gpaw(500, "shipped")
+    return npz_bytes({"cell": atoms.cell.lengths(), "p_o": distances.mean(), "formulas": len(atoms) // 8, "energy": energy,
+                      "energy_500": atoms.get_potential_energy()})
 
 
 def known(folder):

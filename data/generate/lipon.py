@@ -31,12 +31,12 @@ from gpaw import PW, FermiDirac
 from gpaw.analyse.hirshfeld import HirshfeldPartitioning
 from gpaw.calculator import GPAW
 
-from common import npz_bytes, run
+from common import numbers, npz_bytes, run
 
-SNAPSHOTS = 3
 N_NITROGEN = [0, 1, 1, 2, 2, 3, 4, 1]           # of families 0 and 1, 2 and 3, ...; then again from the start
 LARGE = 1000                                    # number of the first large family; they count on from there
 LARGE_NITROGEN = [1, 1, 0, 2, 3, 4, 6, 8]       # of the large families; then again from the start
+STEPS, LARGE_STEPS = [15, 45, 45], [60]         # of 1.5 fs, before each snapshot of a family
 TEMPERATURES = [300, 600, 900, 1200]            # K
 VALENCE = {"Li": 1, "P": 5, "O": 6, "N": 5}     # electrons of the PAW data sets
 PACKAGES = ["ase", "chgnet", "gpaw", "gpaw-data", "numpy", "scipy", "torch"]
@@ -105,8 +105,8 @@ def trajectory(k):
     FIRE(atoms, logfile=None).run(fmax=0.1, steps=50)
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
     dynamics = Langevin(atoms, 1.5 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng)
-    for snapshot in range(1 if large else SNAPSHOTS):
-        dynamics.run(60 if large else 15 if snapshot == 0 else 45)
+    for snapshot, steps in enumerate(LARGE_STEPS if large else STEPS):
+        dynamics.run(steps)
         copy = atoms.copy()
         copy.wrap()
         copy.info = {"family": k, "snapshot": snapshot, "phase": phase, "n_nitrogen": n, "temperature": temperature}
@@ -160,16 +160,15 @@ def work(family, logs):
 
 
 def tasks(families, large):
-    """Name of the family -> its files; families, large: first, and last plus one, as 0:70."""
-    small, big = (range(*map(int, text.split(":"))) for text in (families, large))
-    return {f"k{k:04d}": [f"k{k:04d}-{i}.npz" for i in range(1 if k >= LARGE else SNAPSHOTS)]
-            for k in [*small, *(LARGE + j for j in big)]}
+    """Name of the family -> its files; families, large: numbers, of the large ones without LARGE."""
+    return {f"k{k:04d}": [f"k{k:04d}-{i}.npz" for i in range(len(steps))]
+            for first, listed, steps in ((0, families, STEPS), (LARGE, large, LARGE_STEPS)) for k in (first + j for j in listed)}
 
 
 def main():
     parser = argparse.ArgumentParser(description="Compute LiPON configurations; run it again to go on.")
-    parser.add_argument("--families", default="0:70", help="of 64 to 68 atoms: first, and last plus one, as 0:70")
-    parser.add_argument("--large", default="0:8", help="families of twice the cell, likewise")
+    parser.add_argument("--families", type=numbers, default="0:70", help="of 64 to 68 atoms: first, and last plus one, as 0:70")
+    parser.add_argument("--large", type=numbers, default="0:8", help="families of twice the cell, likewise")
     parser.add_argument("--out", required=True, type=Path, help="folder of the results")
     parser.add_argument("--workers", type=int, default=1, help="processes, of one core each")
     arguments = parser.parse_args()

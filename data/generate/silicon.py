@@ -31,7 +31,7 @@ from chgnet.model.dynamics import CHGNetCalculator
 from gpaw import PW, FermiDirac
 from gpaw.calculator import GPAW
 
-from common import npz_bytes, run, update_checksums, write_whole
+from common import numbers, npz_bytes, run, update_checksums, write_whole
 from eos import REACH, STEP, birch_murnaghan
 from gather import from_dataset, structure
 from lipon import chgnet
@@ -140,12 +140,9 @@ def work(task, logs):
 
 
 def tasks(families, large):
-    """Name of the family -> its files; families, large: first, and last plus one, as 0:38."""
-    def names(prefix, text):
-        return [f"{prefix}{k:04d}" for k in range(*map(int, text.split(":")))]
-
-    return {**{name: [f"{name}-{i}.npz" for i in range(SNAPSHOTS)] for name in names("k", families)},
-            **{name: [f"{name}-0.npz"] for name in names("large", large)}}
+    """Name of the family -> its files; families, large: numbers."""
+    return {**{f"k{k:04d}": [f"k{k:04d}-{i}.npz" for i in range(SNAPSHOTS)] for k in families},
+            **{f"large{k:04d}": [f"large{k:04d}-0.npz"] for k in large}}
 
 
 def finer_work(task, folder, data):
@@ -215,8 +212,8 @@ def convergence(folder, data, workers):
 
 def main():
     parser = argparse.ArgumentParser(description="Compute silicon with vacancies; run it again to go on.")
-    parser.add_argument("--families", default="0:38", help="of 64 sites: first, and last plus one, as 0:38")
-    parser.add_argument("--large", default="0:8", help="families of 216 sites, likewise")
+    parser.add_argument("--families", type=numbers, default="0:38", help="of 64 sites: first, and last plus one, as 0:38")
+    parser.add_argument("--large", type=numbers, default="0:8", help="families of 216 sites, likewise")
     parser.add_argument("--out", required=True, type=Path, help="folder of the results")
     parser.add_argument("--workers", type=int, default=1, help="processes, of one core each")
     parser.add_argument("--convergence", type=Path, metavar="DATASET",
