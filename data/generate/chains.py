@@ -230,7 +230,7 @@ def report(folder):
     return {"production": f"PBE0, {BASIS}, density fitting, grid 1", "unit": "eV",
             "meaning": {"finer": "shipped minus finer; exact: no density fitting, grid 4.  Total energies of two bases differ; "
                                  "compare the differences of two geometries",
-                        "trends": "relaxed straight chains; at_zero of a gap is the limit of the endless chain, slope of an "
+                        "trends": "relaxed straight chains; at_zero of a gap is where the line ends at 1/n = 0, slope of an "
                                   "energy is that of one more C (alkane: CH2; polyene: CH)"},
             "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
             "finer": rounded(differences), "trends": rounded(trends(folder))}

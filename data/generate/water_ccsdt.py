@@ -97,8 +97,8 @@ def monomer(k):
 def dimer(k):
     """Dimer k: `ase.Atoms`, OHHOHH; its kind; the numbers of its two warm monomers; the distance of their O atoms, A.
 
-    bound (even k): O-O even in 2.5 to 3.5 A, orientations kept with the Boltzmann factor of the contact in GFN2-xTB, so
-    most have a hydrogen bond.   free (odd k): O-O even in 2.3 to 8 A, any orientation that repels less than `CONTACT`.
+    bound (even k): O-O even in 2.5 to 3.5 A and orientations, kept together with the Boltzmann factor of the contact in
+    GFN2-xTB, so most have a hydrogen bond.   free (odd k): O-O even in 2.3 to 8 A, kept if it repels less than `CONTACT`.
     """
     rng = np.random.default_rng([SEED, 2, k])
     kind = ["bound", "free"][k % 2]
