@@ -14,7 +14,7 @@ from mlms_helpers import datasets
 
 def test_load():
     data = datasets.load("lipon")
-    assert len(data.structures) == len(data.table) >= 124 and (data.table.n_atoms >= 128).sum() >= 8 and "SHA-256" in data.card
+    assert len(data.structures) == len(data.table) >= 209 and (data.table.n_atoms >= 128).sum() >= 8 and "SHA-256" in data.card
     for atoms, row in zip(data.structures, data.table.itertuples()):
         assert atoms.info["config"] == row.config and atoms.get_potential_energy() == row.energy
         assert atoms.get_forces().shape == (len(atoms), 3)
