@@ -161,8 +161,8 @@ def work(family, logs):
 
 def tasks(families, large):
     """Name of the family -> its files; families, large: numbers, of the large ones without LARGE."""
-    return {f"k{k:04d}": [f"k{k:04d}-{i}.npz" for i in range(len(steps))]
-            for first, listed, steps in ((0, families, STEPS), (LARGE, large, LARGE_STEPS)) for k in (first + j for j in listed)}
+    snapshots = {**dict.fromkeys(families, len(STEPS)), **{LARGE + k: len(LARGE_STEPS) for k in large}}
+    return {f"k{k:04d}": [f"k{k:04d}-{i}.npz" for i in range(count)] for k, count in snapshots.items()}
 
 
 def main():
