@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase import units
 
 from mlms_helpers import datasets
 
@@ -50,7 +51,18 @@ def test_gap_falls_with_length_of_polyenes_more_than_of_alkanes():
 def test_energy_is_extensive(series, form):
     chain = long_chains(series, form)
     line = np.polyfit(chain["n_carbon"], chain["energy"], 1)
-    assert np.abs(np.polyval(line, chain["n_carbon"]) - chain["energy"]).max() < 0.1          # eV; the energies are thousands
+    assert np.abs(np.polyval(line, chain["n_carbon"]) - chain["energy"]).max() < 0.02         # eV; the energies are thousands
+
+
+def test_strain_of_rings_is_what_is_measured():
+    """kcal/mol, from heats of combustion: E. L. Eliel and S. H. Wilen, Stereochemistry of Organic Compounds (Wiley, 1994)."""
+    chains = table("chains")[1]
+    straight, rings = long_chains("alkane", "anti"), relaxed(chains, "cycloalkane", "ring").set_index("n_carbon")
+    each = np.polyfit(straight["n_carbon"], straight["energy"], 1)[0]
+    strain = (rings["energy"] - rings.index * each) / (units.kcal / units.mol)
+    for n, measured in {3: 27.5, 4: 26.3, 5: 6.2, 6: 0, 7: 6.3, 8: 9.7}.items():
+        assert strain[n] == pytest.approx(measured, abs=4), n
+    assert strain.max() == strain[3]
 
 
 def test_relaxed_is_lower_than_warm():
@@ -59,6 +71,15 @@ def test_relaxed_is_lower_than_warm():
         cold, warm = molecule[molecule["snapshot"] == 0], molecule[molecule["snapshot"] > 0]
         if len(cold) and len(warm):
             assert cold["energy"].item() < warm["energy"].min()
+
+
+def test_warm_molecules_hold_half_a_kt_a_mode():
+    """Each mode of vibration has kT / 2 of potential energy, in the mean."""
+    chains = table("chains")[1]
+    cold = chains[chains["snapshot"] == 0].set_index(["family", "form"])["energy"]
+    for temperature, warm in chains[chains["snapshot"] > 0].groupby("temperature"):
+        energy = (warm.set_index(["family", "form"])["energy"] - cold).dropna().sum()
+        assert energy == pytest.approx((3 * warm["n_atoms"] - 6).sum() * units.kB * temperature / 2, rel=0.2)
 
 
 def test_dimers_are_made_of_the_shipped_monomers_and_bind():
