@@ -113,7 +113,7 @@ def setup_env():
 @pytest.fixture
 def tree(tmp_path):
     """A folder with what the set-up needs, and no .venv."""
-    for name in ("requirements.lock", "pyproject.toml", "LICENSE", "LICENSE-DATA", "Makefile", "scripts/setup_env.py",
+    for name in ("requirements.lock", "pyproject.toml", "README.md", "LICENSE", "LICENSE-DATA", "Makefile", "scripts/setup_env.py",
                  "mlms_helpers/__init__.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
