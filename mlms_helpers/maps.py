@@ -14,7 +14,7 @@ import traitlets
 from matplotlib.figure import Figure
 from sklearn.neighbors import NearestNeighbors
 
-from . import plots, views
+from . import rendering, views
 from .widgets import _tell, in_main_thread
 
 _MARKERS = "osD^vP*X"
@@ -99,7 +99,7 @@ def neighbours_kept(x, xy, neighbours=15):
     return float((near[:, :, None] == drawn[:, None, :]).any(axis=2).mean())
 
 
-@plots.style()
+@rendering.style()
 def draw(xy, values, *, label="value", unit="", axes=("first axis", "second axis"), title=None, ax=None):
     """Points of a map, coloured by a number (with a colour bar) or by a word (with a legend).
 
@@ -125,7 +125,7 @@ def draw(xy, values, *, label="value", unit="", axes=("first axis", "second axis
             bar.set_ticks(np.unique(values[known]))
     else:
         kinds = sorted(values.astype(str).unique())
-        colours = list(plots.PALETTE.values())
+        colours = list(rendering.PALETTE.values())
         for number, kind in enumerate(kinds):
             mine = (values.astype(str) == kind).to_numpy()
             ax.scatter(*xy[mine].T, s=size, color=colours[number % 8], marker=_MARKERS[number // 8 % 8], linewidths=0, alpha=0.8,
@@ -341,8 +341,8 @@ class Explorer(ipywidgets.VBox):
         column = self.colour.value
         unit = self._units.get(column, "")
         figure = draw(self._xy, self._table[column], label=column, unit=unit, axes=self._axes)
-        png = plots.png(figure)
-        width, height = plots.size(png)
+        png = rendering.png(figure)
+        width, height = rendering.size(png)
         pixels = figure.axes[0].transData.transform(self._xy) * 100 / figure.dpi
         with self.picture.hold_sync():
             self.picture.width, self.picture.height = width, height
@@ -377,7 +377,7 @@ class Explorer(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs):
         """The widget, and for a page without a kernel the picture of the map."""
-        picture, metadata = plots.bundle(self.picture.png, self.picture.alt)
+        picture, metadata = rendering.bundle(self.picture.png, self.picture.alt)
         return {**picture, **super()._repr_mimebundle_(**kwargs)}, metadata
 
 

@@ -4,139 +4,29 @@ Every function returns a `matplotlib.figure.Figure`; `show` puts one into the no
 uses pyplot, so nothing is shown twice and no figure stays open.
 """
 
-import base64
-import contextlib
-import html
-import io
-import sys
 from collections.abc import Mapping
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
-from PIL import Image
+from matplotlib.ticker import NullFormatter
 
-# Okabe and Ito, https://jfly.uni-koeln.de/color/
-PALETTE = {"blue": "#0072B2", "orange": "#E69F00", "green": "#009E73", "vermillion": "#D55E00",
-           "sky": "#56B4E9", "purple": "#CC79A7", "yellow": "#F0E442", "black": "#000000"}
-GREY = "#666666"
-DOTS = 130                      # an inch of a picture, which is shown as 100 pixels
-_CYCLE = list(PALETTE.values())
-_MARKERS = "osD^vP*X"
-_LINES = ["-", "--", "-.", ":"]
+from .rendering import (
+    CYCLE,
+    GREY,
+    LINES,
+    MARKERS,
+    PALETTE,
+    axis_label,
+    plain_ticks,
+    png,
+    same_length,
+    short,
+    show,
+    style,
+    vector,
+)
 
-
-@contextlib.contextmanager
-def style():
-    """Matplotlib settings of the course, for a `with` block: they end where it ends."""
-    with matplotlib.rc_context({
-            "figure.figsize": (7.2, 4.4), "figure.dpi": 100, "savefig.dpi": DOTS, "figure.facecolor": "white",
-            "figure.constrained_layout.use": True, "font.size": 13, "axes.titlesize": 14, "axes.labelsize": 13,
-            "axes.titlelocation": "left", "legend.fontsize": 12, "legend.framealpha": 0.85,
-            "xtick.labelsize": 12, "ytick.labelsize": 12, "axes.spines.top": False, "axes.spines.right": False,
-            "axes.grid": True, "grid.color": "#dddddd", "axes.axisbelow": True, "lines.linewidth": 2,
-            "lines.markersize": 6, "axes.formatter.useoffset": False,
-            "axes.prop_cycle": matplotlib.cycler(color=_CYCLE)}):
-        yield
-
-
-def png(fig):
-    """The figure as the bytes of a PNG, 130 dots an inch; made anew from the same data it has the same bytes."""
-    buffer = io.BytesIO()
-    with style():
-        fig.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def redraw(fig, layout=None):
-    """`png`, in half the time, for a figure that takes the place of one like it: its axes stand where those stood.
-
-    layout: what the call before returned; None the first time.   Where a text would be cut with that layout, a new one is
-    made, as if it were the first time.
-
-    Returns (bytes of a PNG, layout).
-    """
-    with style():
-        kind = (*fig.get_size_inches(), *(ax.get_label() for ax in fig.axes))
-        fig.set_dpi(DOTS)
-        canvas = FigureCanvasAgg(fig)
-        if layout and layout[0] == kind:
-            engine = fig.get_layout_engine()
-            fig.set_layout_engine("none")
-            for ax, place in zip(fig.axes, layout[1], strict=True):
-                ax.set_position(place)
-            canvas.draw()
-            box, (wide, high) = fig.get_tightbbox(canvas.get_renderer()), fig.get_size_inches()
-            if not (-0.02 < box.x0 and box.x1 < wide + 0.02 and -0.02 < box.y0 and box.y1 < high + 0.02):
-                fig.set_layout_engine(engine)
-                for ax in fig.axes:
-                    ax.set_in_layout(True)          # set_position took it out
-                layout = None
-        else:
-            layout = None
-        if layout is None:
-            canvas.draw()
-            layout = kind, [ax.get_position() for ax in fig.axes]
-        buffer = io.BytesIO()
-        Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue(), layout
-
-
-def describe(fig):
-    """What a figure's own titles and axes say, as a sentence: the least an alternative text can be."""
-    parts = []
-    for ax in fig.axes:
-        # a title may stand left, as ours do, or in the middle
-        title = ax.get_title(loc="left") or ax.get_title()
-        axes = " against ".join(s for s in (ax.get_ylabel(), ax.get_xlabel()) if s)
-        parts.append(": ".join(s for s in (title, axes) if s))
-    text = "; ".join(p for p in parts if p) or "no title"
-    return "Figure: " + " ".join(text.split()) + "."
-
-
-def hidden(text, live=False):
-    """HTML that a screen reader reads and the eye does not see; live: also when it changes."""
-    role = ' role="status" aria-live="polite"' if live else ""
-    return ('<span style="position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);'
-            f'white-space:nowrap"{role}>{html.escape(text)}</span>')
-
-
-def show(fig, alt):
-    """Put a figure into the notebook, as a PNG with alternative text, and close it.
-
-    fig: Figure, or the bytes of a PNG.   alt: what the picture says, in a sentence or two, for those who cannot see it.
-
-    JupyterLab does not read the alternative text of an image; so it also follows as text for screen
-    readers only.   Raises ValueError for an empty `alt`.
-    """
-    from IPython.display import display
-
-    if not str(alt).strip():
-        raise ValueError("a figure needs an alternative text: say in a sentence what it shows")
-    alt = " ".join(str(alt).split())
-    data, meta = bundle(fig, alt)
-    display(data, metadata=meta, raw=True)
-    display({"text/html": hidden(alt), "text/plain": alt}, raw=True)
-    if "matplotlib.pyplot" in sys.modules and isinstance(fig, Figure):
-        sys.modules["matplotlib.pyplot"].close(fig)
-
-
-def bundle(picture, alt):
-    """MIME data and metadata of a picture (Figure, or the bytes of a PNG), as Jupyter stores them in a notebook."""
-    data = png(picture) if isinstance(picture, Figure) else bytes(picture)
-    width, height = size(data)
-    small = io.BytesIO()                            # 256 colours are enough: a third of the bytes
-    Image.open(io.BytesIO(data)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return ({"image/png": base64.b64encode(small.getvalue()).decode(), "text/plain": f"picture: {alt}"},
-            {"image/png": {"alt": alt, "width": width, "height": height}})
-
-
-def size(data):
-    """Width and height at which a PNG of `png` is shown, in CSS pixels: 100 an inch."""
-    pixels = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    return tuple(round(n * 100 / DOTS) for n in pixels)
+__all__ = ["GREY", "PALETTE", "bars", "histogram", "history", "learning_curve", "levels", "parity", "png", "search", "show", "style"]
 
 
 @style()
@@ -149,23 +39,23 @@ def parity(true, predicted, *, unit="eV", label="level", uncertainty=None, group
 
     Returns Figure.   Raises ValueError when lengths differ or there is nothing to draw.
     """
-    true, predicted = _vector(true, "true"), _vector(predicted, "predicted")
-    _same_length(predicted=predicted, true=true, uncertainty=uncertainty, groups=groups)
+    true, predicted = vector(true, "true"), vector(predicted, "predicted")
+    same_length(predicted=predicted, true=true, uncertainty=uncertainty, groups=groups)
     ax = ax or Figure(figsize=(5.6 if groups is None else 7.6, 5.2)).subplots()
     names = np.full(len(true), "") if groups is None else np.asarray(groups).astype(str)
     for number, name in enumerate(dict.fromkeys(names)):
         mine = names == name
-        ax.errorbar(true[mine], predicted[mine], fmt=_MARKERS[number % 8], label=name or None, alpha=0.75,
+        ax.errorbar(true[mine], predicted[mine], fmt=MARKERS[number % 8], label=name or None, alpha=0.75,
                     yerr=None if uncertainty is None else np.asarray(uncertainty, float)[mine],
-                    color=_CYCLE[number % 8], ecolor=GREY, elinewidth=1, capsize=0, markeredgewidth=0)
+                    color=CYCLE[number % 8], ecolor=GREY, elinewidth=1, capsize=0, markeredgewidth=0)
     both = np.concatenate([true, predicted])
     pad = 0.06 * (np.ptp(both) or 1.0)
     ends = both.min() - pad, both.max() + pad
     ax.plot(ends, ends, color="black", linewidth=1, zorder=1)
-    ax.set(xlim=ends, ylim=ends, xlabel=_label(f"true {label}", unit), ylabel=_label(f"predicted {label}", unit),
+    ax.set(xlim=ends, ylim=ends, xlabel=axis_label(f"true {label}", unit), ylabel=axis_label(f"predicted {label}", unit),
            aspect="equal")
     rmse = np.sqrt(np.mean((predicted - true) ** 2))
-    ax.set_title(title if title is not None else f"RMSE {_number(rmse)} {unit} over {len(true)} samples".replace("  ", " "))
+    ax.set_title(title if title is not None else f"RMSE {short(rmse)} {unit} over {len(true)} samples".replace("  ", " "))
     if groups is not None:
         # outside: points may lie anywhere inside
         ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
@@ -178,21 +68,21 @@ def history(loss, val_loss=None, *, unit="eV", label="loss", title="Training", a
 
     loss, val_loss: [n_epochs], positive, in `unit`.   Returns Figure.
     """
-    loss = _vector(loss, "loss", finite=False)
+    loss = vector(loss, "loss", finite=False)
     ax = ax or Figure().subplots()
     epochs = np.arange(1, len(loss) + 1)
     ax.plot(epochs, loss, label="training", color=PALETTE["blue"])
     if val_loss is not None:
-        val_loss = _vector(val_loss, "val_loss", finite=False)
-        _same_length(val_loss=val_loss, loss=loss)
+        val_loss = vector(val_loss, "val_loss", finite=False)
+        same_length(val_loss=val_loss, loss=loss)
         ax.plot(epochs, val_loss, label="validation", color=PALETTE["vermillion"], linestyle="--")
         if np.isfinite(val_loss).any():
             best = int(np.nanargmin(np.where(np.isfinite(val_loss), val_loss, np.nan)))
             ax.plot(epochs[best], val_loss[best], "o", color="black", markersize=8, fillstyle="none", markeredgewidth=2,
-                    label=f"lowest: {_number(val_loss[best])} {unit}, epoch {epochs[best]}".replace(" ,", ","))
+                    label=f"lowest: {short(val_loss[best])} {unit}, epoch {epochs[best]}".replace(" ,", ","))
     ax.set_yscale("log")
-    _plain(ax.yaxis)
-    ax.set(xlabel="epoch", ylabel=_label(label, unit), xlim=(0, len(loss) + 1))
+    plain_ticks(ax.yaxis)
+    ax.set(xlabel="epoch", ylabel=axis_label(label, unit), xlim=(0, len(loss) + 1))
     ax.set_title(title)
     ax.legend(loc="best")
     return ax.figure
@@ -205,25 +95,25 @@ def learning_curve(sizes, errors, *, unit="eV", label="RMSE", baselines=None, ti
     sizes: [n_sizes].   errors: [n_sizes, n_seeds], in `unit`, or a dict of such arrays, one curve each.
     baselines: {name: error in `unit`}, horizontal lines with their names beside them.   Returns Figure.
     """
-    sizes = _vector(sizes, "sizes")
+    sizes = vector(sizes, "sizes")
     curves = errors if isinstance(errors, Mapping) else {"model": errors}
     ax = ax or Figure(figsize=(7.6, 4.4)).subplots()
     names = []
     for number, (name, values) in enumerate(curves.items()):
         values = np.asarray(values, float).reshape(len(values), -1)
-        _same_length(errors=values, sizes=sizes)
-        mean, colour = values.mean(axis=1), _CYCLE[number % 8]
+        same_length(errors=values, sizes=sizes)
+        mean, colour = values.mean(axis=1), CYCLE[number % 8]
         ax.fill_between(sizes, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.2, linewidth=0)
-        ax.plot(sizes, mean, color=colour, marker=_MARKERS[number % 8], linestyle=_LINES[number % 4])
+        ax.plot(sizes, mean, color=colour, marker=MARKERS[number % 8], linestyle=LINES[number % 4])
         names.append((name, mean[-1], colour))
     for number, (name, value) in enumerate((baselines or {}).items()):
-        ax.axhline(value, color=GREY, linewidth=1.5, linestyle=_LINES[1:][number % 3])
-        names.append((f"{name}: {_number(value)}", value, "#444444"))
-    ax.set(xscale="log", yscale="log", xlabel="training samples", ylabel=_label(label, unit))
+        ax.axhline(value, color=GREY, linewidth=1.5, linestyle=LINES[1:][number % 3])
+        names.append((f"{name}: {short(value)}", value, "#444444"))
+    ax.set(xscale="log", yscale="log", xlabel="training samples", ylabel=axis_label(label, unit))
     ax.set_xticks(sizes, [f"{s:g}" for s in sizes])
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.minorticks_off()
-    _plain(ax.yaxis)
+    plain_ticks(ax.yaxis)
     ax.set_title(title)
     _names_beside(ax, names)
     return ax.figure
@@ -249,7 +139,7 @@ def search(table, *, unit="eV", label="validation error", title=None):
     top.step(done.trial, done.error.cummin(), where="post", color=PALETTE["vermillion"], label="best so far")
     if len(failed):
         top.plot(failed.trial, np.full(len(failed), 0.97), "x", color=GREY, transform=top.get_xaxis_transform(), label="failed")
-    top.set(xlabel="trial", ylabel=_label(label, unit), xlim=(-0.5, max(9, table.trial.max()) + 0.5))
+    top.set(xlabel="trial", ylabel=axis_label(label, unit), xlim=(-0.5, max(9, table.trial.max()) + 0.5))
     top.xaxis.get_major_locator().set_params(integer=True)
     top.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=2, frameon=False)
     for k, (ax, name) in enumerate(zip(slices, names, strict=True)):
@@ -266,13 +156,13 @@ def search(table, *, unit="eV", label="validation error", title=None):
             ax.set_xlim(-0.5, len(kinds) - 0.5)
         ax.set_xlabel(name.replace("_", " "))
         ax.tick_params(labelleft=k % across == 0)
-        ax.set_ylabel(_label(label, unit) if k % across == 0 else "")
+        ax.set_ylabel(axis_label(label, unit) if k % across == 0 else "")
     if len(done) and 0 < 10 * done.error.min() < done.error.max():
         top.set_yscale("log")
-        _plain(top.yaxis)
+        plain_ticks(top.yaxis)
     if len(done):
         best = done.loc[done.error.idxmin()]
-        title = title or f"Best of {len(table)} trials: {_number(best.error)} {unit} in trial {best.trial}".replace("  ", " ")
+        title = title or f"Best of {len(table)} trials: {short(best.error)} {unit} in trial {best.trial}".replace("  ", " ")
     top.set_title(title or "No trial has succeeded yet")
     return fig
 
@@ -302,7 +192,7 @@ def bars(errors, *, unit="eV", label="RMSE", title=None, ax=None):
         text = f"{mean:.{digits}f}" + (f" ± {half:.{digits}f}" if half > 0 else "")
         ax.text(end + 0.015 * span, row, text, va="center", fontsize=12)
     ax.set_yticks(rows, list(errors))
-    ax.set(xlabel=_label(label, unit), xlim=(left, right + 0.24 * span), ylim=(len(errors) - 0.5, -0.5))
+    ax.set(xlabel=axis_label(label, unit), xlim=(left, right + 0.24 * span), ylim=(len(errors) - 0.5, -0.5))
     ax.grid(axis="y", visible=False)
     ax.set_title(title or "")
     return ax.figure
@@ -315,17 +205,17 @@ def histogram(groups, *, unit="eV", label="level", bins=20, title=None, ax=None)
     groups: {name: values [n]} in `unit`, or one array.   bins: a number, or edges.   Returns Figure.
     """
     groups = groups if isinstance(groups, Mapping) else {"": groups}
-    groups = {name: _vector(values, str(name) or "values") for name, values in groups.items()}
+    groups = {name: vector(values, str(name) or "values") for name, values in groups.items()}
     if not groups:
         raise ValueError("histogram: there is nothing to draw")
     edges = np.histogram_bin_edges(np.concatenate(list(groups.values())), bins)
     ax = ax or Figure().subplots()
     for number, (name, values) in enumerate(groups.items()):
-        colour = _CYCLE[number % 8]
+        colour = CYCLE[number % 8]
         ax.hist(values, edges, histtype="stepfilled", alpha=0.25, color=colour)
-        ax.hist(values, edges, histtype="step", color=colour, linestyle=_LINES[number % 4], linewidth=2,
+        ax.hist(values, edges, histtype="step", color=colour, linestyle=LINES[number % 4], linewidth=2,
                 label=f"{name} ({len(values)})" if name != "" else None)
-    ax.set(xlabel=_label(label, unit), ylabel="count")
+    ax.set(xlabel=axis_label(label, unit), ylabel="count")
     ax.set_title(title or "")
     if len(groups) > 1 or "" not in groups:
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
@@ -339,10 +229,10 @@ def levels(depth, sigma=None, *, names=None, true=None, title=None, ax=None):
     depth, sigma: [n], eV, above the valence-band edge.   names: [n], below each line; default, its number.
     true: [n], eV, known levels to compare with, as dashed lines.   Returns Figure.
     """
-    depth = _vector(depth, "depth")
+    depth = vector(depth, "depth")
     names = [str(n) for n in (range(len(depth)) if names is None else names)]
-    _same_length(sigma=sigma, names=names, true=true, depth=depth)
-    sigma = np.zeros(len(depth)) if sigma is None else _vector(sigma, "sigma")
+    same_length(sigma=sigma, names=names, true=true, depth=depth)
+    sigma = np.zeros(len(depth)) if sigma is None else vector(sigma, "sigma")
     ax = ax or Figure(figsize=(max(5.0, min(9.0, 2.4 + 0.9 * len(depth))), 4.4)).subplots()
     rows = np.arange(len(depth))
     ax.axhspan(-0.6, 0, color=PALETTE["sky"], alpha=0.35, linewidth=0)
@@ -355,50 +245,12 @@ def levels(depth, sigma=None, *, names=None, true=None, title=None, ax=None):
     if len(depth) > 20:                             # too many names to be read
         names = [name if number % (len(depth) // 10) == 0 else "" for number, name in enumerate(names)]
     ax.set_xticks(rows, names)
-    ends = np.concatenate([depth + sigma, _vector(true, "true") if true is not None else [0]])
+    ends = np.concatenate([depth + sigma, vector(true, "true") if true is not None else [0]])
     ax.set(ylabel="level above the valence-band edge (eV)", xlabel="N atom", xlim=(-0.5, len(depth) - 0.5),
            ylim=(min(-0.6, (depth - sigma).min() - 0.1), max(2.0, ends.max() + 0.2)))
     ax.grid(axis="x", visible=False)
     ax.set_title(title or "")
     return ax.figure
-
-
-def _vector(values, name, finite=True):
-    values = np.asarray(values, float).ravel()
-    if not len(values):
-        raise ValueError(f"{name} is empty: there is nothing to draw")
-    if finite and not np.isfinite(values).all():
-        raise ValueError(f"{name} holds a value that is not a number")
-    return values
-
-
-def _same_length(**arrays):
-    """All arguments as long as the last given; None is left out."""
-    lengths = {name: len(values) for name, values in arrays.items() if values is not None}
-    if len(set(lengths.values())) > 1:
-        raise ValueError("these must be equally long: " + ", ".join(f"{name} has {n}" for name, n in lengths.items()))
-
-
-def _label(text, unit):
-    return f"{text} ({unit})" if unit else text
-
-
-def _number(value):
-    """Two decimals where they say enough, else two digits."""
-    return f"{value:.2f}" if 0.095 <= abs(value) < 1000 or value == 0 else f"{value:.2g}"
-
-
-def _plain(axis):
-    """0.1, 0.2, 0.5 on a logarithmic axis, and not powers of ten; few enough to be read."""
-    low, high = sorted(axis.get_view_interval())
-    # over more than two decades the powers of ten are enough
-    steps = (1,) if high / low > 100 else (1, 2, 5) if high / low > 4 else (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
-    tens = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    ticks = [t for t in np.outer(tens, steps).ravel() if low <= t <= high]
-    if len(ticks) >= 2:
-        axis.set_ticks(ticks)
-        axis.set_ticks([], minor=True)
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _names_beside(ax, names):

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.spatial.transform import Rotation
 
-from . import plots
+from . import rendering
 from .widgets import in_main_thread
 
 # The elements of the course in colours that the colour-blind can tell apart; all others as Jmol has them.
@@ -79,7 +79,7 @@ def structure(atoms, *, highlight=None, colours=None, label="value", unit="", si
     return StructureView(atoms, highlight, colours, label, unit, size)
 
 
-@plots.style()
+@rendering.style()
 def static(atoms, *, highlight=None, colours=None, label="value", unit="", title=None):
     """A structure from the front and from above, as a figure with a legend.
 
@@ -98,7 +98,7 @@ def static(atoms, *, highlight=None, colours=None, label="value", unit="", title
         if colours is not None and np.isnan(colours).any():
             order = sorted(order, key=lambda i: np.isfinite(colours[i]))
         if len(corners):
-            ax.add_collection(LineCollection(corners[:, :, [x, y]], colors=plots.GREY, linewidths=1, zorder=0))
+            ax.add_collection(LineCollection(corners[:, :, [x, y]], colors=rendering.GREY, linewidths=1, zorder=0))
         near = atoms.positions[:, [x, y]]
         everything = np.concatenate([near, corners[:, :, [x, y]].reshape(-1, 2)])
         low, high = everything.min(axis=0) - 1.2, everything.max(axis=0) + 1.2
@@ -178,12 +178,12 @@ class StructureView(ipywidgets.VBox):
         self.atoms = atoms
         # the halo is the last of the representations: balls, ions, halo
         self._halo = len({symbol in _IONS for symbol in atoms.symbols}) if highlight and colours is None else None
-        self._picture = plots.png(static(atoms, highlight=highlight, colours=colours, label=label, unit=unit))
+        self._picture = rendering.png(static(atoms, highlight=highlight, colours=colours, label=label, unit=unit))
         self._alt = _words(atoms, highlight, colours, label, unit)
-        self._image.width, self._image.height = map(str, plots.size(self._picture))
+        self._image.width, self._image.height = map(str, rendering.size(self._picture))
         self._image.value = self._picture
         self._legend.value = _legend(atoms, highlight, colours, label, unit)
-        self._hidden.value = _STYLE + plots.hidden(self._alt)
+        self._hidden.value = _STYLE + rendering.hidden(self._alt)
         self.number.placeholder = f"0 to {len(atoms) - 1}"
 
     def on_pick(self, callback):
@@ -229,7 +229,7 @@ class StructureView(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs):
         """The widget, and for a page without a kernel the picture."""
-        picture, metadata = plots.bundle(self._picture, self._alt)
+        picture, metadata = rendering.bundle(self._picture, self._alt)
         return {**picture, **super()._repr_mimebundle_(**kwargs)}, metadata
 
 

@@ -14,7 +14,7 @@ import time
 import ipywidgets
 from IPython import get_ipython
 
-from . import plots
+from . import rendering
 
 # A computation slower than SLOW (s) waits until the controls have rested for PAUSE (s).  A faster one follows
 # them: it gathers what changes within GATHER (s).
@@ -94,7 +94,7 @@ class _Panel(ipywidgets.VBox):
         data = super()._repr_mimebundle_(**kwargs)
         if not self.image.value:
             return data
-        picture, metadata = plots.bundle(self.image.value, self._alt)
+        picture, metadata = rendering.bundle(self.image.value, self._alt)
         return {**picture, **data}, metadata
 
     def _show(self, figure):
@@ -104,12 +104,12 @@ class _Panel(ipywidgets.VBox):
             self.image.layout.display = "none"
             self.caption.value = self._alt = ""
             return
-        picture, self._layout = plots.redraw(figure, self._layout)
-        self._alt = alt or plots.describe(figure)
-        self.image.width, self.image.height = map(str, plots.size(picture))
+        picture, self._layout = rendering.redraw(figure, self._layout)
+        self._alt = alt or rendering.describe(figure)
+        self.image.width, self.image.height = map(str, rendering.size(picture))
         self.image.value = picture
         self.image.layout.display = None
-        self.caption.value = plots.hidden(self._alt, live=True)
+        self.caption.value = rendering.hidden(self._alt, live=True)
 
 
 class Explorer(_Panel):

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mlms_helpers import plots
+from mlms_helpers import plots, rendering
 
 TRUE = np.random.default_rng(0).normal(1, 0.5, 60)
 SEEDS = np.random.default_rng(1).uniform(0.4, 0.6, (4, 5))
@@ -45,7 +45,7 @@ def test_figure_is_deterministic_small_labelled_and_no_text_overlaps(make):
     assert b"Software" not in data and len(data) < 150_000
     axes = fig.axes[0]
     assert axes.get_xlabel()
-    assert plots.size(data) == tuple((fig.get_size_inches() * 100).round())
+    assert rendering.size(data) == tuple((fig.get_size_inches() * 100).round())
     canvas = FigureCanvasAgg(fig)
     canvas.draw()
     texts = [t for t in fig.findobj(matplotlib.text.Text) if t.get_visible() and t.get_text().strip()]
@@ -63,7 +63,7 @@ def test_figure_is_deterministic_small_labelled_and_no_text_overlaps(make):
 
 
 def test_import_changes_no_setting_and_draws_without_pyplot():
-    code = ("import matplotlib, sys; before = matplotlib.rcParams.copy(); from mlms_helpers import plots; "
+    code = ("import matplotlib, sys; before = matplotlib.rcParams.copy(); from mlms_helpers import plots, rendering; "
             "assert matplotlib.rcParams.copy() == before; plots.png(plots.histogram([1, 2, 3])); "
             "assert matplotlib.rcParams.copy() == before; assert 'matplotlib.pyplot' not in sys.modules")
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -120,7 +120,7 @@ def test_stored_picture_keeps_its_colours():
     import base64
     import io
     fig = plots.histogram([1, 2, 3])
-    data, _ = plots.bundle(fig, "x")
+    data, _ = rendering.bundle(fig, "x")
     small = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB"), int)
     whole = np.asarray(Image.open(io.BytesIO(plots.png(fig))).convert("RGB"), int)
     assert small.shape == whole.shape and np.abs(small - whole).mean() < 0.5 and (small[0, 0] == 255).all()
@@ -132,12 +132,12 @@ def pixels(png):
 
 def test_redraw_gives_the_same_picture_and_makes_room_where_it_must():
     figure = lambda n, label="training": plots.history(np.exp(-np.arange(1, n) / 9), label=label)
-    first, layout = plots.redraw(figure(20))
+    first, layout = rendering.redraw(figure(20))
     np.testing.assert_array_equal(pixels(first), pixels(plots.png(figure(20))))
-    again, kept = plots.redraw(figure(20), layout)
+    again, kept = rendering.redraw(figure(20), layout)
     np.testing.assert_array_equal(pixels(first), pixels(again))
-    assert kept is layout and plots.size(first) == plots.size(again)
+    assert kept is layout and rendering.size(first) == rendering.size(again)
     wide = lambda: plots.histogram([1, 2], label="a much longer\nlabel\nin four\nlines")
-    larger, other = plots.redraw(wide(), layout)
+    larger, other = rendering.redraw(wide(), layout)
     np.testing.assert_array_equal(pixels(larger), pixels(plots.png(wide())))
     assert other is not layout
