@@ -1,0 +1,124 @@
+"""The one ridge: against scikit-learn's, and what must not matter."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+
+from mlms_helpers import linear
+
+
+def problem(n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 4)) * [1, 10, 0.1, 3] + [5, -2, 0, 100]
+    return x, x @ [2.0, -0.3, 4.0, 0.0] + 7 + 0.5 * rng.normal(size=n)
+
+
+@pytest.mark.parametrize("strength", [1e-4, 3e-3, 0.1, 10.0])
+def test_the_same_as_scikit_learn(strength):
+    """There the error is summed and nothing is standardised: alpha = n_samples * strength, on z."""
+    x, y = problem()
+    z = (x - x.mean(0)) / x.std(0)
+    peer = Ridge(len(x) * strength).fit(z, y).predict(z)
+    np.testing.assert_allclose(linear.predict(linear.ridge(x, y, strength), x), peer, atol=1e-10)
+
+
+@pytest.mark.parametrize("strength", [0.0, 3e-3])
+def test_a_weight_is_a_number_of_copies(strength):
+    x, y = problem()
+    times = np.random.default_rng(1).integers(0, 4, len(x))
+    x[times == 0] = 1e6  # not there at all
+    copies = linear.ridge(np.repeat(x, times, axis=0), np.repeat(y, times), strength)
+    np.testing.assert_allclose(linear.ridge(x, y, strength, weights=times), copies, rtol=1e-9)
+    np.testing.assert_allclose(linear.ridge(x, y, strength, weights=0.01 * times), copies, rtol=1e-9)
+
+
+def test_strength_zero_is_least_squares_and_a_large_one_the_mean():
+    x, y = problem()
+    solution = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), y, rcond=None)[0]
+    np.testing.assert_allclose(linear.ridge(x, y, 0.0), solution, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(linear.predict(linear.ridge(x, y, 1e12), x), y.mean(), atol=1e-9)
+
+
+def test_slopes_are_those_of_the_minimum():
+    """No small change of a coefficient lowers what is to be minimised, written out as in the docstring."""
+    x, y = problem(20)
+
+    def objective(c):
+        z, t = (linear.predict(c, x) - y.mean()) / y.std(), (y - y.mean()) / y.std()
+        return np.mean((z - t) ** 2) + 0.05 * np.sum((c[1:] * x.std(0) / y.std()) ** 2)
+
+    best = linear.ridge(x, y, 0.05)
+    for k in range(len(best)):
+        for step in (-1e-3, 1e-3):
+            assert objective(best + step * np.eye(len(best))[k]) > objective(best)
+
+
+@given(
+    units=st.lists(st.floats(-6, 6), min_size=5, max_size=5),
+    shift=st.floats(-100, 100),
+    strength=st.sampled_from([0.0, 1e-3, 1.0]),
+)
+def test_units_do_not_matter(units, shift, strength):
+    x, y = problem()
+    factor, unit = 10.0 ** np.array(units[:4]), 10.0 ** units[4]
+    other = linear.predict(
+        linear.ridge((x + shift) * factor, y * unit + shift, strength), (x + shift) * factor
+    )
+    expected = linear.predict(linear.ridge(x, y, strength), x)
+    np.testing.assert_allclose((other - shift) / unit, expected, atol=1e-6 * max(1, 1 / unit))
+
+
+@pytest.mark.parametrize("strength", [0.0, 1e-2])
+def test_constant_columns_say_nothing(strength):
+    x, y = problem()
+    more = np.column_stack([x, np.full(len(x), 0.1), np.full(len(x), 1e9)])
+    found = linear.ridge(more, y, strength)
+    assert (found[-2:] == 0).all()
+    np.testing.assert_allclose(found[:-2], linear.ridge(x, y, strength))
+    np.testing.assert_allclose(linear.ridge(more[:1], y[:1], strength), [y[0], 0, 0, 0, 0, 0, 0])
+
+
+def test_copies_of_a_column_share_the_slope():
+    x, y = problem()
+    found = linear.ridge(np.column_stack([x, x[:, 0]]), y, 0.0)
+    np.testing.assert_allclose(found[[1, 5]], linear.ridge(x, y, 0.0)[1] / 2, rtol=1e-6)
+
+
+def test_what_hardly_varies_is_not_blown_up():
+    x, y = problem()
+    x = np.column_stack([x, 1e-6 * np.random.default_rng(2).normal(size=len(x))])
+    floor = linear.ridge(x, y, 0.01, least_spread=0.02)
+    assert abs(floor[5]) < 1 < abs(linear.ridge(x, y, 0.01)[5])  # slope of the last column
+    far = np.append(x[0, :4], 0.5)
+    assert abs(linear.predict(floor, far[None]) - linear.predict(floor, x[:1]))[0] < 0.5
+
+
+def test_several_lines_at_once():
+    x, y = problem()
+    lines = np.array([linear.ridge(x, y, s) for s in (0.0, 0.1, 1.0)])
+    found = linear.predict(lines, x[:7])
+    assert found.shape == (3, 7)
+    np.testing.assert_allclose(found[1], linear.predict(lines[1], x[:7]))
+    np.testing.assert_allclose(
+        linear.predict(linear.ridge(x[:, 0], y, 0.0), x[:, 0]), np.polyval(np.polyfit(x[:, 0], y, 1), x[:, 0])
+    )
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"y": np.zeros(59)}, "one row a sample"),
+        ({"y": np.zeros((60, 1))}, "one row a sample"),
+        ({"weights": np.ones(3)}, "one row a sample"),
+        ({"x": np.full((60, 4), np.nan)}, "not a finite number"),
+        ({"weights": np.zeros(60)}, "above zero"),
+        ({"weights": -np.ones(60)}, "negative"),
+        ({"strength": -1.0}, "negative"),
+    ],
+)
+def test_one_clear_error(change, words):
+    x, y = problem()
+    with pytest.raises(ValueError, match=words):
+        linear.ridge(**{"x": x, "y": y, "strength": 0.1, **change})
