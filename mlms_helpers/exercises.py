@@ -9,7 +9,7 @@ from numbers import Real
 
 import numpy as np
 
-from mlms_helpers import datasets, evaluation, levels
+from mlms_helpers import datasets, evaluation, levels, statistics
 
 CHECKS = {}
 
@@ -371,10 +371,10 @@ def _(answer):
 
 @exercise("06-claim")
 def _(answer):
-    right = evaluation.seeds_needed(0.02, 0.02, 0.02, power=0.9)
-    if answer == evaluation.seeds_needed(0.02, 0.02, 0.02):
+    right = statistics.seeds_needed(0.02, 0.02, 0.02, power=0.9)
+    if answer == statistics.seeds_needed(0.02, 0.02, 0.02):
         return "That is enough for a power of 80 %; 90 % is asked for."
-    return number(answer, right, 0, "evaluation.seeds_needed takes the true difference, both spreads and the power wanted.")
+    return number(answer, right, 0, "statistics.seeds_needed takes the true difference, both spreads and the power wanted.")
 
 
 # --- 15

@@ -14,7 +14,7 @@ import ase
 import numpy as np
 import pandas as pd
 
-from mlms_helpers import descriptors, levels, models, training
+from mlms_helpers import descriptors, levels, models, statistics, training
 
 SPECIES = ("Li", "N", "O", "P")
 LEAST_SPREAD = 0.02         # in the descriptors' own units, which are all of order one
@@ -97,7 +97,7 @@ def train(structures, *, n_models=24, depth=0, strength=3e-3, width=32, epochs=3
     potential = from_oxygen(np.concatenate([a.arrays["potential"][np.isin(a.symbols, ["O", "N"])]
                                             for a in structures]), sites)
     family = np.array([a.info["family"] for a in structures])[sites.structure]
-    weights = training.bootstrap_weights(family, n_models, seed)
+    weights = statistics.bootstrap_weights(family, n_models, seed)
     committee = [models.mlp(x, potential, width=width, depth=depth, least_spread=LEAST_SPREAD, seed=1000 * seed + k)
                  for k in range(n_models)]
     if depth:

@@ -113,21 +113,6 @@ def compile_ahead(models, x, y, *, validation=None, epochs=200, batch_size=32):
     return thread
 
 
-def bootstrap_weights(groups, n_models, seed=0):
-    """How often each model of an ensemble sees each sample, when whole groups are drawn with replacement.
-
-    groups: [n_samples], the family of each sample; families are drawn whole, since their members are
-    alike.   n_models: number of draws.
-
-    Returns float64 [n_models, n_samples].
-    B. Efron, Ann. Stat. 7, 1 (1979).
-    """
-    kinds, which = np.unique(groups, return_inverse=True)
-    rng = np.random.default_rng(seed)
-    return np.array([np.bincount(rng.integers(len(kinds), size=len(kinds)), minlength=len(kinds))[which]
-                     for _ in range(n_models)], float)
-
-
 class _Task(NamedTuple):
     """Arguments of a training run, checked and of one form; the last four have one entry a model."""
     x: np.ndarray

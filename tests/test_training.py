@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from mlms_helpers import models, training  # first: it chooses Keras's backend
+from mlms_helpers import models, statistics, training  # first: it chooses Keras's backend
 import keras
 
 
@@ -129,15 +129,6 @@ def test_weight_zero_is_not_seen():
     assert np.abs(models.predict(model, x[:100]) - y[:100]).mean() < 1
 
 
-def test_bootstrap_draws_whole_families():
-    groups = np.repeat([3, 5, 8, 9], 3)
-    weights = training.bootstrap_weights(groups, 50, seed=1)
-    assert weights.shape == (50, 12) and (weights.sum(1) == 12).all()
-    for family in np.unique(groups):
-        assert (np.ptp(weights[:, groups == family], axis=1) == 0).all()
-    assert 0.2 < (weights == 0).mean() < 0.45              # (1 - 1/4)^4 = 0.32 are left out
-
-
 def test_data_sizes_share_one_program():
     """Moving learning rate, decay, epochs or the number of samples compiles nothing new, but at steps of a factor of eight."""
     training._compiled.clear()
@@ -196,7 +187,7 @@ def test_ensemble_on_workers_is_the_same():
     from dask.distributed import Client, LocalCluster
     x, y = data()
     here, there = ([models.mlp(x, y, seed=k) for k in range(6)] for _ in range(2))
-    settings = dict(epochs=10, seed=3, learning_rate=[1e-3] * 3 + [1e-2] * 3, weights=training.bootstrap_weights(np.arange(200) // 10, 6))
+    settings = dict(epochs=10, seed=3, learning_rate=[1e-3] * 3 + [1e-2] * 3, weights=statistics.bootstrap_weights(np.arange(200) // 10, 6))
     alone = training.fit_ensemble(here, x, y, **settings)
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         history = training.fit_ensemble(there, x, y, client=client, **settings)
