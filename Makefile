@@ -56,9 +56,9 @@ data:  ## compute a dataset anew, then bring data/NAME up to date: make data NAM
 
 bench: setup  ## measure speed and models anew, into docs/: on a machine that does nothing else
 	@missed=; for what in training:training-speed descriptors:descriptor-speed parallel:parallel slider:slider-speed hole_traps:hole-trap-levels; do \
-	    $(BIN)/python benchmarks/$${what%%:*}.py --table docs/$${what##*:}.md || missed="$$missed $${what%%:*}"; done; \
+	    $(BIN)/python -m benchmarks.$${what%%:*} --table docs/$${what##*:}.md || missed="$$missed $${what%%:*}"; done; \
 	    test -z "$$missed" || { echo "mlms: what was asked for is missed, or could not be measured, in:$$missed" >&2; exit 1; }
 
 clean:  ## remove what tests and builds left; .venv stays
 	rm -rf .pytest_cache .hypothesis build *.egg-info setup.log
-	find mlms_helpers tests notebooks data scripts -name __pycache__ -o -name .ipynb_checkpoints 2>/dev/null | xargs rm -rf
+	find mlms_helpers tests tools notebooks data scripts benchmarks -name __pycache__ -o -name .ipynb_checkpoints 2>/dev/null | xargs rm -rf

@@ -1,6 +1,6 @@
 """From the key that moves a slider to the new curve on the screen: notebook 05 in a browser.
 
-    python benchmarks/slider.py --table docs/slider-speed.md           (two minutes on 2 cores; needs Chromium)
+    python -m benchmarks.slider --table docs/slider-speed.md           (two minutes on 2 cores; needs Chromium)
 
 For each slider the arrow keys are pressed, one press after the other has been answered; the time runs, in the browser, from
 the key's event to the frame that shows the new picture.  Every frame in between must show a picture of the same size.
@@ -10,20 +10,16 @@ import argparse
 import datetime
 import os
 import platform
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "browser"))
-import jupyter_lab  # noqa: E402  (it stands beside the tests)
+from tools import jupyter_lab
 
 ASKED = ("learning rate", "epochs", "weight decay", "training set")
-WALKED = "training set"                         # through its whole range, so that programs for other sizes are needed too
-LIMIT = 400                                     # ms, the median of each
+WALKED = "training set"  # through its whole range, so that programs for other sizes are needed too
+LIMIT = 400  # ms, the median of each
 
 # One press: the key goes to the handle itself; answered when the picture is another one, loaded, and painted.
 PRESS = """([label, turn, seconds]) => new Promise(done => {
@@ -53,12 +49,12 @@ def measure(page, label, presses):
     """Milliseconds of each press, back and forth around where the slider stands, and frames without a picture."""
     times, absent = [], 0
     for k in range(presses + 2):
-        turn = k == 0 if label == WALKED else k % 8 == 0           # else they only turn at the ends
+        turn = k == 0 if label == WALKED else k % 8 == 0  # else they only turn at the ends
         answer = page.evaluate(PRESS, [label, turn, 30])
         if answer["ms"] is None:
             raise SystemExit(f"the figure did not follow the slider {label!r}")
         absent += answer["absent"]
-        if k >= 2:                              # the first may load what the rest has
+        if k >= 2:  # the first may load what the rest has
             times.append(answer["ms"])
         page.wait_for_timeout(250)
     return times, absent
@@ -69,29 +65,34 @@ def main():
     parser.add_argument("--presses", type=int, default=20, help="of each slider")
     parser.add_argument("--table", type=Path, help="also write what is printed into this file")
     arguments = parser.parse_args()
-    from playwright.sync_api import sync_playwright
-    lines = ["| slider | median, ms | quartiles | slowest | frames without the picture |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| slider | median, ms | quartiles | slowest | frames without the picture |",
+        "|---|---:|---:|---:|---:|",
+    ]
     late = []
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, sync_playwright() as playwright:
-        with jupyter_lab.serve(home) as server:
-            chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-            lab = jupyter_lab.Lab(playwright.chromium.launch(executable_path=chromium, args=jupyter_lab.FLAGS), *server)
-            lab.open("05-training.ipynb").run_all(600)
-            lab.sliders()[0][1].scroll_into_view_if_needed()
-            lab.page.wait_for_timeout(3000)
-            for label in ASKED:
-                times, absent = measure(lab.page, label, arguments.presses)
-                low, middle, high = np.percentile(times, [25, 50, 75])
-                late += [label] * bool(middle >= LIMIT or absent)
-                lines.append(f"| {label} | {middle:.0f} | {low:.0f} to {high:.0f} | {max(times):.0f} | {absent} |")
-            lab.close()
-    lines += ["", f"Asked for: medians under {LIMIT} ms, no frame without the picture.  "
-              + (f"Missed by: {', '.join(late)}." if late else "All are met.")]
+    with jupyter_lab.page() as lab:
+        lab.open("05-training.ipynb").run_all()
+        lab.sliders()[0][1].scroll_into_view_if_needed()
+        lab.page.wait_for_timeout(3000)
+        for label in ASKED:
+            times, absent = measure(lab.page, label, arguments.presses)
+            low, middle, high = np.percentile(times, [25, 50, 75])
+            late += [label] * bool(middle >= LIMIT or absent)
+            lines.append(
+                f"| {label} | {middle:.0f} | {low:.0f} to {high:.0f} | {max(times):.0f} | {absent} |"
+            )
+    lines += [
+        "",
+        f"Asked for: medians under {LIMIT} ms, no frame without the picture.  "
+        + (f"Missed by: {', '.join(late)}." if late else "All are met."),
+    ]
     print("\n".join(lines))
     if arguments.table:
-        head = (f"# From slider to curve\n\nNotebook 05 in JupyterLab and headless Chromium, measured by `benchmarks/slider.py` on "
-                f"{datetime.date.today()}, {os.cpu_count()} cores shared by server, kernel and browser (which draws without a graphics "
-                f"card), {platform.machine()}; {arguments.presses} presses of an arrow key for each slider.\n\n")
+        head = (
+            f"# From slider to curve\n\nNotebook 05 in JupyterLab and headless Chromium, measured by `benchmarks/slider.py` on "
+            f"{datetime.date.today()}, {os.cpu_count()} cores shared by server, kernel and browser (which draws without a graphics "
+            f"card), {platform.machine()}; {arguments.presses} presses of an arrow key for each slider.\n\n"
+        )
         arguments.table.write_text(head + "\n".join(lines) + "\n")
     return int(bool(late))
 

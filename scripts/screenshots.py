@@ -1,42 +1,34 @@
 """Run notebooks in JupyterLab and photograph them from top to bottom, to look at what a reader sees.
 
-    python scripts/screenshots.py FOLDER [NOTEBOOK ...]
+    python -m scripts.screenshots FOLDER [NOTEBOOK ...]             (in the folder of the course)
 
-NOTEBOOK: for example 05-training; default, all.  Writes FOLDER/05-training-1.png and so on, prints what went wrong
-on each page, and ends with status 1 if anything did.  Needs Chromium (CHROMIUM=/path/to/it where it is elsewhere).
+NOTEBOOK: for example 05-training; default, all.  Writes FOLDER/05-training-1.png and so on, prints what went
+wrong on each page, and ends with status 1 if anything did.  Needs Chromium (CHROMIUM=/path/to/it where it is
+elsewhere).
 """
 
-import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "browser"))
-import jupyter_lab  # noqa: E402  (it stands beside the tests)
+from tools import jupyter_lab
 
 
-def main(folder, *names, width=1300, height=1400):
-    from playwright.sync_api import sync_playwright
-
+def main(folder: str, *names: str) -> int:
+    """Photograph notebooks into a folder.  Returns 1 if anything went wrong on a page, else 0."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    notebooks = [ROOT / "notebooks" / f"{Path(n).stem}.ipynb" for n in names] or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    notebooks = [Path(name).stem for name in names] or sorted(
+        path.stem for path in (jupyter_lab.ROOT / "notebooks").glob("*.ipynb")
+    )
     wrong = 0
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, sync_playwright() as playwright:
-        with jupyter_lab.serve(home) as server:
-            chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-            browser = playwright.chromium.launch(executable_path=chromium, args=jupyter_lab.FLAGS)
-            lab = jupyter_lab.Lab(browser, *server, width, height)
-            for notebook in notebooks:
-                seconds = lab.open(notebook.name).run_all(600)
-                lab.page.wait_for_timeout(3000)
-                faults = lab.errors() + lab.cut_texts()
-                wrong += len(faults)
-                print(f"{notebook.stem}: {seconds:.0f} s, {len(lab.shots(folder / notebook.stem))} pictures",
-                      *(f"\n    {fault}" for fault in faults))
-            lab.close()
+    with jupyter_lab.page(width=1300, height=1400) as lab:
+        for notebook in notebooks:
+            seconds = lab.open(f"{notebook}.ipynb").run_all()
+            lab.page.wait_for_timeout(3000)
+            faults = lab.errors() + lab.cut_texts()
+            wrong += len(faults)
+            print(f"{notebook}: {seconds:.0f} s, {len(lab.shots(folder / notebook))} pictures")
+            print(*(f"    {fault}\n" for fault in faults), sep="", end="")
     return int(wrong > 0)
 
 

@@ -1,10 +1,11 @@
 """What all tests share."""
 
 import os
-import shutil
 
 import pytest
 from hypothesis import settings
+
+from tools import jupyter_lab
 
 # A slow machine is no failure; CI tries the same examples every time.
 settings.register_profile("mlms", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -17,6 +18,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker("notebook")
         elif item.path.parent.name == "browser":
             item.add_marker("browser")
+            item.add_marker(pytest.mark.timeout(3600))  # tools/jupyter_lab.py ends what does not go on
 
 
 @pytest.fixture
@@ -30,9 +32,8 @@ def dscribe_reads_ase(monkeypatch):
 @pytest.fixture(scope="session")
 def chromium():
     """Path of the browser.  Without one the test is skipped, but on CI it fails."""
-    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
-        if name and shutil.which(name):
-            return shutil.which(name)
+    if jupyter_lab.chromium():
+        return jupyter_lab.chromium()
     sentence = "no Chromium here: install it (Debian: sudo apt install chromium) or give CHROMIUM=/path/to/it"
     if os.environ.get("CI"):
         pytest.fail(sentence)

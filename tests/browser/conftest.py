@@ -1,7 +1,8 @@
 """One JupyterLab and one Chromium for all browser tests, on a copy of the notebooks."""
 
-import jupyter_lab
 import pytest
+
+from tools import jupyter_lab
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,10 @@
 import re
 
 import ase.io
-import jupyter_lab
 import pytest
 
 from mlms_helpers import datasets
+from tools import jupyter_lab
 
 # The main path.  (nbval runs all notebooks; here is what only a browser can tell.)
 PATH = ["00-start-here", "02-structures-and-data", "04-maps", "05-training", "06-honest-errors", "15-defect-levels"]

@@ -213,10 +213,10 @@ def test_the_stop_button_ends_a_computation_and_a_refusal_is_shown(lab):
     lab.page.wait_for_timeout(1000)
     lab.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:interrupt-kernel') }")
     assert lab.until(lambda: "Stopped" in output.inner_text(), 10)
-    picture = lab._figure(handle)
+    picture = lab.figure(handle)
     lab.python("slow.controls['epochs'].value = 30")
     assert lab.until(lambda: "too many for 20 samples" in output.inner_text(), 10)
-    assert lab._figure(handle) == picture and output.locator(".widget-image").is_visible()
+    assert lab.figure(handle) == picture and output.locator(".widget-image").is_visible()
     assert lab.move_slider(handle)
 
 
