@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from sklearn.neighbors import NearestNeighbors
 
 from . import rendering, views
-from .widgets import _tell, in_main_thread
+from .widgets import in_main_thread, tell
 
 _MARKERS = "osD^vP*X"
 
@@ -308,14 +308,14 @@ class Explorer(ipywidgets.VBox):
         """The picked point: ring, structure, halo, words."""
         self.picture.selected = change.new
         if change.new is None:
-            _tell(self.status, "")
+            tell(self.status, "")
             return
         row = self._table.iloc[change.new]
         self._number = row.structure
         self.view.show(self._structures[row.structure], highlight=[row.atom])
         self.view.pick(int(row.atom))
         words = ", ".join(f"{c} {self._word(c, row[c])}" for c in self.colour.options)
-        _tell(self.status, f"Point {change.new}: {words}")
+        tell(self.status, f"Point {change.new}: {words}")
 
     def _take(self, number):
         self.selected = number
@@ -334,7 +334,7 @@ class Explorer(ipywidgets.VBox):
         if text.isdecimal() and int(text) < len(self._table):
             in_main_thread(self._take, int(text))
         elif text:
-            _tell(self.status, f"Type the number of a point, 0 to {len(self._table) - 1}.")
+            tell(self.status, f"Type the number of a point, 0 to {len(self._table) - 1}.")
 
     def _paint(self):
         """Draw the map in the colours of the chosen column."""

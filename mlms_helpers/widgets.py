@@ -185,25 +185,25 @@ class Explorer(_Panel):
 
     def _compute(self):
         self._tried, start = self.values(), time.perf_counter()
-        _tell(self.status, "computing …")
+        tell(self.status, "computing …")
         try:
             with _interruptible():
                 result = self.function(**self._tried)
                 self._show(self.draw(result))
         except ValueError as error:
             self._result = None
-            _tell(self.status, str(error), bad=True)
+            tell(self.status, str(error), bad=True)
         except KeyboardInterrupt:
             self._result = None
-            _tell(self.status, "Stopped. Move a control to compute again.", bad=True)
+            tell(self.status, "Stopped. Move a control to compute again.", bad=True)
         except Exception as error:
             self._result = None
-            _tell(self.status, f"The computation failed with {type(error).__name__}: {error}", bad=True)
+            tell(self.status, f"The computation failed with {type(error).__name__}: {error}", bad=True)
             raise
         else:
             self._result = result
             self._seconds = time.perf_counter() - start
-            _tell(self.status, f"computed in {self._seconds:.2f} s")
+            tell(self.status, f"computed in {self._seconds:.2f} s")
 
 
 class Uploader(_Panel):
@@ -234,7 +234,7 @@ class Uploader(_Panel):
     def feed(self, name, content):
         """Do as if the file `name` with the bytes `content` had been uploaded.  Returns the result."""
         shown = html.escape(name)
-        _tell(self.message, f"reading {name} …")
+        tell(self.message, f"reading {name} …")
         self.result, figure = None, None
         try:
             with _interruptible():
@@ -253,7 +253,7 @@ class Uploader(_Panel):
     def _fail(self, sentence):
         self.result = None
         self._show(None)                            # a picture of the file before would mislead
-        _tell(self.message, sentence, bad=True)
+        tell(self.message, sentence, bad=True)
 
 
 class Live(_Panel):
@@ -276,7 +276,7 @@ class Live(_Panel):
     def halt(self):
         """Let the work end at its next look."""
         self._halted = True
-        _tell(self.status, "stopping …")
+        tell(self.status, "stopping …")
 
     def run(self):
         """Do the work, now.  Returns its result."""
@@ -284,21 +284,21 @@ class Live(_Panel):
             return None                             # a second click while it runs
         self._halted, self._began, self._seen, self._due = False, time.perf_counter(), None, 0.0
         self.result, self.start.disabled, self.stop.disabled = None, True, False
-        _tell(self.status, "at work …")
+        tell(self.status, "at work …")
         try:
             with _interruptible():
                 self.result = self.work(self._watch)
                 if self._seen is not None:
                     self._show(self.draw(self._seen))
         except ValueError as error:
-            _tell(self.status, str(error), bad=True)
+            tell(self.status, str(error), bad=True)
         except KeyboardInterrupt:
-            _tell(self.status, "Interrupted.", bad=True)
+            tell(self.status, "Interrupted.", bad=True)
         except Exception as error:
-            _tell(self.status, f"The work failed with {type(error).__name__}: {error}", bad=True)
+            tell(self.status, f"The work failed with {type(error).__name__}: {error}", bad=True)
             raise
         else:
-            _tell(self.status, f"{'stopped' if self._halted else 'done'} after {time.perf_counter() - self._began:.1f} s")
+            tell(self.status, f"{'stopped' if self._halted else 'done'} after {time.perf_counter() - self._began:.1f} s")
         finally:
             self.start.disabled, self.stop.disabled = False, True
         return self.result
@@ -309,11 +309,11 @@ class Live(_Panel):
             self._show(self.draw(so_far))
             now = time.perf_counter()
             self._due = now + max(SLOW, 3 * (now - began))      # drawing takes a quarter of the time at most
-            _tell(self.status, f"at work for {now - self._began:.0f} s …")
+            tell(self.status, f"at work for {now - self._began:.0f} s …")
         return self._halted
 
 
-def _tell(box, text, bad=False):
+def tell(box: ipywidgets.HTML, text: str, bad: bool = False) -> None:
     """One line of plain text in an HTML widget; bad: in a frame, read out at once."""
     text = html.escape(" ".join(str(text).split()))
     look = "border-left:4px solid #D55E00;background:#fdf1e7;color:black;padding:4px 10px" if bad else "opacity:0.75"
