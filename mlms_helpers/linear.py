@@ -14,8 +14,9 @@ def ridge(
 ) -> np.ndarray:
     """Ridge regression: the line that minimises mean squared error + strength * sum of squared slopes.
 
-    Both terms are in standardised units (x and y from their weighted mean, divided by their weighted spread):
-    the same strength means the same whatever the units and the number of samples.
+    Both terms are in standardised units (x and y from their weighted mean, divided by their spread): the same
+    strength means the same whatever the units and the number of samples.  The spread is that of all rows
+    whatever their weights, so that lines through several draws of the same rows are held back alike.
 
     x: [n_samples, n_features], or [n_samples] for one feature.
     y: [n_samples].
@@ -41,11 +42,11 @@ def ridge(
         raise ValueError("ridge: x, y or weights hold a value that is not a finite number")
     if strength < 0 or (weights < 0).any() or not weights.any():
         raise ValueError("ridge: no strength or weight may be negative, and some weight must be above zero")
+    spread = np.maximum((x - x[0]).std(axis=0), least_spread)
+    spread[spread == 0] = 1.0
     x, y, weights = x[weights > 0], y[weights > 0], weights[weights > 0] / weights.sum()
     middle = x[0] + weights @ (x - x[0])  # exact for a constant column
     centre = weights @ y
-    spread = np.maximum(np.sqrt(weights @ (x - middle) ** 2), least_spread)
-    spread[spread == 0] = 1.0
     root = np.sqrt(weights)[:, None]
     rows = np.vstack([root * (x - middle) / spread, np.sqrt(strength) * np.eye(x.shape[1])])
     aims = np.concatenate([root[:, 0] * (y - centre), np.zeros(x.shape[1])])

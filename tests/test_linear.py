@@ -24,14 +24,24 @@ def test_the_same_as_scikit_learn(strength):
     np.testing.assert_allclose(linear.predict(linear.ridge(x, y, strength), x), peer, atol=1e-10)
 
 
-@pytest.mark.parametrize("strength", [0.0, 3e-3])
-def test_a_weight_is_a_number_of_copies(strength):
+def test_weights_as_in_scikit_learn():
+    """The spread is that of all rows: a line through another draw of the same rows is held back alike."""
     x, y = problem()
     times = np.random.default_rng(1).integers(0, 4, len(x))
-    x[times == 0] = 1e6  # not there at all
-    copies = linear.ridge(np.repeat(x, times, axis=0), np.repeat(y, times), strength)
-    np.testing.assert_allclose(linear.ridge(x, y, strength, weights=times), copies, rtol=1e-9)
-    np.testing.assert_allclose(linear.ridge(x, y, strength, weights=0.01 * times), copies, rtol=1e-9)
+    z = (x - x.mean(0)) / x.std(0)
+    peer = Ridge(times.sum() * 3e-3).fit(z, y, sample_weight=times).predict(z)
+    for weights in (times, 0.01 * times):
+        found = linear.predict(linear.ridge(x, y, 3e-3, weights=weights), x)
+        np.testing.assert_allclose(found, peer, atol=1e-10)
+
+
+def test_a_weight_is_a_number_of_copies():
+    x, y = problem()
+    times = np.random.default_rng(1).integers(0, 4, len(x))
+    copies = linear.ridge(np.repeat(x, times, axis=0), np.repeat(y, times), 0.0)
+    np.testing.assert_allclose(linear.ridge(x, y, 0.0, weights=times), copies, rtol=1e-9)
+    y[times == 0] = 1e6  # not there at all
+    np.testing.assert_allclose(linear.ridge(x, y, 0.0, weights=times), copies, rtol=1e-9)
 
 
 def test_strength_zero_is_least_squares_and_a_large_one_the_mean():
@@ -78,6 +88,9 @@ def test_constant_columns_say_nothing(strength):
     assert (found[-2:] == 0).all()
     np.testing.assert_allclose(found[:-2], linear.ridge(x, y, strength))
     np.testing.assert_allclose(linear.ridge(more[:1], y[:1], strength), [y[0], 0, 0, 0, 0, 0, 0])
+    once = np.arange(len(x)) == 3  # constant in all rows but one, which does not count
+    alone = linear.ridge(np.column_stack([x, once]), y, strength, weights=1.0 - once)
+    assert alone[-1] == 0
 
 
 def test_copies_of_a_column_share_the_slope():
