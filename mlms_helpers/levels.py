@@ -5,18 +5,78 @@ the host band edge of the same configuration, and the mean electrostatic potenti
 sites (the alignment through site potentials that charged-defect calculations use).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from ase import Atoms
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
-WINDOW = 8.0          # eV below the host edge: the width of the O-2p valence band with room to spare
-HOST_WEIGHT = 0.1     # a band with less than this weight on the defect atoms belongs to the host
-OWN_SHARE = 0.5       # of an atom's largest share: a band with at least this much belongs to the atom
+from mlms_helpers.rendering import PALETTE, same_length, style, vector
+
+PROVENANCE = ("config", "family", "snapshot", "phase", "n_nitrogen", "temperature")
+WINDOW = 8.0  # eV below the host edge: the width of the O-2p valence band with room to spare
+HOST_WEIGHT = 0.1  # a band with less than this weight on the defect atoms belongs to the host
+OWN_SHARE = 0.5  # of an atom's largest share: a band with at least this much belongs to the atom
 
 
-def host_edge(eps, occ, share, defect):
+def sites(structures: list[Atoms], symbols: Sequence[str] | None = None) -> pd.DataFrame:
+    """Which atom of which structure: the table that every array of one number an atom goes with.
+
+    structures: any.
+    symbols: of the atoms wanted, such as ("O", "N"); default, all.
+
+    Returns a DataFrame, one row an atom in the order of the structures and their atoms: structure and atom
+    (both 0-based), symbol.
+    """
+    counts = [len(atoms) for atoms in structures]
+    table = pd.DataFrame(
+        {
+            "structure": np.repeat(np.arange(len(structures)), counts),
+            "atom": np.concatenate([np.arange(n) for n in counts] or [np.arange(0)]),
+            "symbol": [symbol for atoms in structures for symbol in atoms.symbols],
+        }
+    )
+    return table if symbols is None else table[table.symbol.isin(symbols)].reset_index(drop=True)
+
+
+def site_potentials(structures: list[Atoms], symbols: Sequence[str] = ("O", "N")) -> np.ndarray:
+    """Electrostatic potential energy of an electron at each site, as DFT has it.
+
+    structures: with `arrays["potential"]` (eV), as `datasets.load("lipon")` gives them.
+    symbols: of the sites wanted.
+
+    Returns float64, one a row of `sites(structures, symbols)`, eV; to be measured `from_oxygen`, since each
+    structure has its own zero.  Raises ValueError for a structure without potentials.
+    """
+    for number, atoms in enumerate(structures):
+        if "potential" not in atoms.arrays:
+            raise ValueError(f"structure {number} has no potential: it comes with data such as lipon")
+    found = [atoms.arrays["potential"][np.isin(atoms.symbols, symbols)] for atoms in structures]
+    return np.concatenate(found or [np.zeros(0)]).astype(float)
+
+
+def from_oxygen(values: ArrayLike, sites: pd.DataFrame) -> np.ndarray:
+    """Energies of sites measured from the mean over the O sites of their own structure.
+
+    values: [n_sites], eV.
+    sites: one row a site, with the columns structure and symbol: see `sites`.
+
+    Returns float64 [n_sites], eV.
+    """
+    values, where = np.asarray(values, float), sites.structure.to_numpy()
+    oxygen = (sites.symbol == "O").to_numpy()
+    mean = pd.Series(values[oxygen]).groupby(where[oxygen]).mean()
+    return values - mean.reindex(where).to_numpy()
+
+
+def host_edge(eps: ArrayLike, occ: ArrayLike, share: ArrayLike, defect: ArrayLike) -> int:
     """Highest occupied band of the host: the valence-band edge next to a defect.
 
-    eps: [n_bands], eV, ascending.   occ: [n_bands], electrons in each band (0 to 2).
+    eps: [n_bands], eV, ascending.
+    occ: [n_bands], electrons in each band (0 to 2).
     share: [n_atoms, n_bands], each atom's share of each band; columns sum to one.
     defect: bool [n_atoms], True for the defect atoms.
 
@@ -26,15 +86,19 @@ def host_edge(eps, occ, share, defect):
     weight = np.asarray(share)[np.asarray(defect, bool)].sum(axis=0)
     bands = np.flatnonzero((np.asarray(occ) > 1) & (weight < HOST_WEIGHT))
     if len(bands) == 0:
-        raise ValueError("no occupied band has less than a tenth of its weight on the defect atoms: "
-                         "there is no host band edge to measure from")
+        raise ValueError(
+            "no occupied band has less than a tenth of its weight on the defect atoms: "
+            "there is no host band edge to measure from"
+        )
     return bands[-1]
 
 
-def atom_level(eps, occ, share, atom, edge):
+def atom_level(eps: ArrayLike, occ: ArrayLike, share: ArrayLike, atom: int, edge: float) -> int:
     """Band that holds the highest occupied level of one atom.
 
-    eps, occ, share: as in `host_edge`.   atom: row of `share`.   edge: energy of the host edge, eV.
+    eps, occ, share: as in `host_edge`.
+    atom: row of `share`.
+    edge: energy of the host edge, eV.
 
     Returns the band's index: the highest occupied band with at least half of the largest share that
     the atom has in any occupied band from `WINDOW` below the edge upwards.  (Without the window, the
@@ -46,11 +110,11 @@ def atom_level(eps, occ, share, atom, edge):
     return bands[own >= OWN_SHARE * own.max()][-1]
 
 
-def band_edges(structures):
+def band_edges(structures: list[Atoms]) -> pd.DataFrame:
     """Band edges and gap of each configuration, one row a structure.
 
-    structures: list of `ase.Atoms` with `info["eps"]` (eV), `info["occ"]`, `arrays["share"]` and
-    `arrays["potential"]` (eV, the potential energy of an electron at the site), as `datasets.load("lipon")` gives them.
+    structures: with `info["eps"]` (eV), `info["occ"]`, `arrays["share"]` and `arrays["potential"]` (eV, the
+        potential energy of an electron at the site), as `datasets.load("lipon")` gives them.
 
     Returns a DataFrame, all energies in eV:
       reference   mean potential energy of an electron at the O sites
@@ -62,7 +126,24 @@ def band_edges(structures):
     return pd.DataFrame([_edges(atoms)[0] for atoms in structures])
 
 
-def nitrogen_levels(structures):
+def host_zero(edges: pd.DataFrame, table: pd.DataFrame) -> float:
+    """Zero for aligned levels that can be read: the valence-band edge of the crystals without N.
+
+    edges: of `band_edges`.
+    table: one row a structure, in the same order, with the column n_nitrogen, as that of "lipon".
+
+    Returns the mean `host_edge` of the structures without N, eV, from their O sites, like the column aligned
+    of `nitrogen_levels`.  Raises ValueError if each structure holds N, or for tables of different length.
+    """
+    if len(edges) != len(table):
+        raise ValueError(f"{len(edges)} band edges do not belong to a table of {len(table)} structures")
+    without = (table.n_nitrogen == 0).to_numpy()
+    if not without.any():
+        raise ValueError("each structure holds N: there is no host without a defect to take the zero from")
+    return float(edges.host_edge[without].mean())
+
+
+def nitrogen_levels(structures: list[Atoms]) -> pd.DataFrame:
     """Level of every nitrogen atom: the data behind the hole-trap depth, one row an N site.
 
     structures: as in `band_edges`.
@@ -87,35 +168,92 @@ def nitrogen_levels(structures):
         for atom in np.flatnonzero(atoms.symbols == "N"):
             band = atom_level(eps, occ, share, atom, eps[edge])
             own = share[atom, valence]
-            rows.append({
-                "structure": number, "atom": int(atom),
-                "depth": eps[band] - eps[edge],
-                "aligned": eps[band] - edges["reference"],
-                "centroid": float(own @ eps[valence] / own.sum()) - edges["reference"],
-                "share": float(share[atom, band]),
-                **{k: atoms.info[k] for k in PROVENANCE if k in atoms.info}})
+            rows.append(
+                {
+                    "structure": number,
+                    "atom": int(atom),
+                    "depth": eps[band] - eps[edge],
+                    "aligned": eps[band] - edges["reference"],
+                    "centroid": float(own @ eps[valence] / own.sum()) - edges["reference"],
+                    "share": float(share[atom, band]),
+                    **{k: atoms.info[k] for k in PROVENANCE if k in atoms.info},
+                }
+            )
     return pd.DataFrame(rows)
 
 
-def nitrogen_content(structures):
-    """y of Li(3+y)PO(4-y)N(y): N atoms in a formula unit, float64 [n_structures]; the same whatever the size of the cell.
+def nitrogen_content(structures: list[Atoms]) -> np.ndarray:
+    """y of Li(3+y)PO(4-y)N(y): N atoms in a formula unit, the same whatever the size of the cell.
 
-    structures: list of `ase.Atoms`.   Raises ValueError for a structure without P.
+    structures: with P.
+
+    Returns float64 [n_structures].  Raises ValueError for a structure without P.
     """
-    counts = np.array([[(atoms.symbols == symbol).sum() for symbol in ("N", "P")] for atoms in structures]).reshape(-1, 2)
+    counts = [[(atoms.symbols == symbol).sum() for symbol in ("N", "P")] for atoms in structures]
+    counts = np.array(counts).reshape(-1, 2)
     if not counts[:, 1].all():
-        raise ValueError(f"structure {int(counts[:, 1].argmin())} has no P: formula units of Li(3+y)PO(4-y)N(y) cannot be counted")
+        first = int(counts[:, 1].argmin())
+        raise ValueError(f"structure {first} has no P: formula units of Li(3+y)PO(4-y)N(y) cannot be counted")
     return counts[:, 0] / counts[:, 1]
 
 
-PROVENANCE = ("config", "family", "snapshot", "phase", "n_nitrogen", "temperature")
+@style()
+def draw(
+    depth: ArrayLike,
+    sigma: ArrayLike | None = None,
+    *,
+    names: Sequence | None = None,
+    true: ArrayLike | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Figure:
+    """Levels of defects as lines in the gap, above the valence band, with error bars.
+
+    depth: [n], eV, above the valence-band edge.
+    sigma: [n], eV; default, no error bars.
+    names: [n], below each line; default, its number.
+    true: [n], eV, known levels to compare with, as dashed lines; default, none.
+    title: default, none.
+    ax: axes to draw in; default, a new figure.
+
+    Returns Figure.  Raises ValueError when lengths differ or there is nothing to draw.
+    """
+    depth = vector(depth, "depth")
+    names = [str(n) for n in (range(len(depth)) if names is None else names)]
+    same_length(sigma=sigma, names=names, true=true, depth=depth)
+    sigma = np.zeros(len(depth)) if sigma is None else vector(sigma, "sigma")
+    ax = ax or Figure(figsize=(max(5.0, min(9.0, 2.4 + 0.9 * len(depth))), 4.4)).subplots()
+    rows = np.arange(len(depth))
+    ax.axhspan(-0.6, 0, color=PALETTE["sky"], alpha=0.35, linewidth=0)
+    ax.text(len(depth) - 0.52, -0.05, "O 2p valence band", ha="right", va="top", fontsize=12)
+    ax.hlines(depth, rows - 0.32, rows + 0.32, color=PALETTE["blue"], linewidth=3, label="predicted")
+    ax.errorbar(rows, depth, yerr=sigma, fmt="none", ecolor=PALETTE["blue"], elinewidth=1.5, capsize=4)
+    ends = [*(depth + sigma), 0]
+    if true is not None:
+        dashed = {"color": PALETTE["vermillion"], "linewidth": 2, "linestyle": "--", "label": "DFT"}
+        ax.hlines(vector(true, "true"), rows - 0.32, rows + 0.32, **dashed)
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+        ends += list(true)
+    if len(depth) > 20:  # too many names to be read
+        names = [name if number % (len(depth) // 10) == 0 else "" for number, name in enumerate(names)]
+    ax.set_xticks(rows, names)
+    ax.set(xlabel="N atom", xlim=(-0.5, len(depth) - 0.5), ylabel="level above the valence-band edge (eV)")
+    ax.set_ylim(min(-0.6, (depth - sigma).min() - 0.1), max(2.0, max(ends) + 0.2))
+    ax.grid(axis="x", visible=False)
+    ax.set_title(title or "")
+    return ax.figure
 
 
-def _edges(atoms):
+def _edges(atoms: Atoms) -> tuple[dict, int]:
     """Row of `band_edges` and the index of the host edge's band."""
     eps, occ, share = atoms.info["eps"], atoms.info["occ"], atoms.arrays["share"]
     edge = host_edge(eps, occ, share, atoms.symbols == "N")
     reference = atoms.arrays["potential"][atoms.symbols == "O"].mean()
     host, top, empty = eps[edge], eps[occ > 1].max(), eps[occ < 1].min()
-    return {"reference": reference, "host_edge": host - reference, "top_level": top - reference,
-            "empty_edge": empty - reference, "gap": empty - host}, edge
+    return {
+        "reference": reference,
+        "host_edge": host - reference,
+        "top_level": top - reference,
+        "empty_edge": empty - reference,
+        "gap": empty - host,
+    }, edge

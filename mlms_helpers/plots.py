@@ -26,7 +26,7 @@ from .rendering import (
     vector,
 )
 
-__all__ = ["GREY", "PALETTE", "bars", "histogram", "history", "learning_curve", "levels", "parity", "png", "search", "show", "style"]
+__all__ = ["GREY", "PALETTE", "bars", "histogram", "history", "learning_curve", "parity", "png", "search", "show", "style"]
 
 
 @style()
@@ -219,37 +219,6 @@ def histogram(groups, *, unit="eV", label="level", bins=20, title=None, ax=None)
     ax.set_title(title or "")
     if len(groups) > 1 or "" not in groups:
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
-    return ax.figure
-
-
-@style()
-def levels(depth, sigma=None, *, names=None, true=None, title=None, ax=None):
-    """Levels of defects as lines in the gap, above the valence band, with error bars.
-
-    depth, sigma: [n], eV, above the valence-band edge.   names: [n], below each line; default, its number.
-    true: [n], eV, known levels to compare with, as dashed lines.   Returns Figure.
-    """
-    depth = vector(depth, "depth")
-    names = [str(n) for n in (range(len(depth)) if names is None else names)]
-    same_length(sigma=sigma, names=names, true=true, depth=depth)
-    sigma = np.zeros(len(depth)) if sigma is None else vector(sigma, "sigma")
-    ax = ax or Figure(figsize=(max(5.0, min(9.0, 2.4 + 0.9 * len(depth))), 4.4)).subplots()
-    rows = np.arange(len(depth))
-    ax.axhspan(-0.6, 0, color=PALETTE["sky"], alpha=0.35, linewidth=0)
-    ax.text(len(depth) - 0.52, -0.05, "O 2p valence band", ha="right", va="top", fontsize=12)
-    ax.hlines(depth, rows - 0.32, rows + 0.32, color=PALETTE["blue"], linewidth=3, label="predicted")
-    ax.errorbar(rows, depth, yerr=sigma, fmt="none", ecolor=PALETTE["blue"], elinewidth=1.5, capsize=4)
-    if true is not None:
-        ax.hlines(true, rows - 0.32, rows + 0.32, color=PALETTE["vermillion"], linewidth=2, linestyle="--", label="DFT")
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
-    if len(depth) > 20:                             # too many names to be read
-        names = [name if number % (len(depth) // 10) == 0 else "" for number, name in enumerate(names)]
-    ax.set_xticks(rows, names)
-    ends = np.concatenate([depth + sigma, vector(true, "true") if true is not None else [0]])
-    ax.set(ylabel="level above the valence-band edge (eV)", xlabel="N atom", xlim=(-0.5, len(depth) - 0.5),
-           ylim=(min(-0.6, (depth - sigma).min() - 0.1), max(2.0, ends.max() + 0.2)))
-    ax.grid(axis="x", visible=False)
-    ax.set_title(title or "")
     return ax.figure
 
 

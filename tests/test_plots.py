@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mlms_helpers import plots, rendering
+from mlms_helpers import levels, plots, rendering
 
 TRUE = np.random.default_rng(0).normal(1, 0.5, 60)
 SEEDS = np.random.default_rng(1).uniform(0.4, 0.6, (4, 5))
@@ -31,9 +31,9 @@ FIGURES = [
     lambda: plots.bars({"mean of the training set": (0.66, 0.08), "network": (0.2, 0.0)}, title="Half the error"),
     lambda: plots.histogram({"y = 1": TRUE, "y = 2": TRUE + 1}, title="Levels"),
     lambda: plots.histogram(TRUE),
-    lambda: plots.levels([0.4, 1.2, 2.5], [0.3, 0.3, 0.3], names=["atom 40", "atom 52", "atom 58"], true=[0.5, 1.0, 2.9], title="Three traps"),
-    lambda: plots.levels([1.2]),
-    lambda: plots.levels(np.linspace(-0.4, 3, 64), np.full(64, 0.3)),
+    lambda: levels.draw([0.4, 1.2, 2.5], [0.3, 0.3, 0.3], names=["atom 40", "atom 52", "atom 58"], true=[0.5, 1.0, 2.9], title="Three traps"),
+    lambda: levels.draw([1.2]),
+    lambda: levels.draw(np.linspace(-0.4, 3, 64), np.full(64, 0.3)),
 ]
 
 
