@@ -12,7 +12,6 @@ import platform
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from sklearn.linear_model import Ridge
 
 from mlms_helpers import datasets, descriptors, evaluation, hole_traps, levels
@@ -51,11 +50,10 @@ def main():
 def baselines(structures, traps, label):
     """Mean, a count, the physics in one number, many numbers, all of them at once, and what DFT's own potential would give."""
     y = traps[label].to_numpy()
-    symbols = np.concatenate([a.symbols for a in structures])
-    sites = pd.DataFrame({"structure": np.repeat(np.arange(len(structures)), [len(a) for a in structures]), "symbol": symbols})
-    at_nitrogen = lambda values: np.asarray(values)[symbols == "N"]
-    madelung = hole_traps.from_oxygen(-descriptors.madelung_potential(structures), sites)
-    dft = hole_traps.from_oxygen(np.concatenate([a.arrays["potential"] for a in structures]), sites)
+    sites = levels.sites(structures)
+    at_nitrogen = lambda values: np.asarray(values)[sites.symbol == "N"]
+    madelung = levels.from_oxygen(-descriptors.madelung_potential(structures), sites)
+    dft = levels.from_oxygen(levels.site_potentials(structures, None), sites)
     radial = at_nitrogen(descriptors.symmetry_functions(structures))
     everything = np.column_stack([at_nitrogen(madelung), at_nitrogen(descriptors.crystal_field(structures)), radial])
     return {"mean": evaluation.mean_baseline(y),

@@ -273,10 +273,10 @@ def _(answer):
 @functools.cache
 def _site_problem():
     """The learning problem of notebook 05, on five of its training families: x, y, training and validation rows."""
-    from mlms_helpers import hole_traps
+    from mlms_helpers import hole_traps, levels
     structures = datasets.load("lipon").structures
     x, sites = hole_traps.site_features(structures)
-    y = hole_traps.from_oxygen(np.concatenate([a.arrays["potential"][np.isin(a.symbols, ["O", "N"])] for a in structures]), sites)
+    y = levels.from_oxygen(levels.site_potentials(structures), sites)
     sites["family"] = np.array([a.info["family"] for a in structures])[sites.structure]
     train, val, _ = evaluation.split(sites, by="family", test=0.2, validation=0.25)
     nitrogen = (sites.symbol == "N").to_numpy()

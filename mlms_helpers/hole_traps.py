@@ -36,11 +36,10 @@ def site_features(structures):
             raise ValueError(f"structure {number} holds {', '.join(other)}; the model has only seen Li, P, O and N")
         if "O" not in atoms.symbols:
             raise ValueError(f"structure {number} holds no O: levels are measured from the O sites")
-    sites = pd.DataFrame([(n, k, s) for n, atoms in enumerate(structures) for k, s in enumerate(atoms.symbols)],
-                         columns=["structure", "atom", "symbol"])
+    sites = levels.sites(structures)
     x = np.concatenate([_all_features(atoms.numbers.tobytes(), atoms.positions.tobytes(), atoms.cell.array.tobytes(), tuple(atoms.pbc))
                         for atoms in structures])
-    x = np.column_stack([from_oxygen(x[:, 0], sites), x[:, 1:], sites.symbol == "N"])
+    x = np.column_stack([levels.from_oxygen(x[:, 0], sites), x[:, 1:], sites.symbol == "N"])
     anions = sites.symbol.isin(("O", "N")).to_numpy()
     return x[anions].astype(float), sites[anions].reset_index(drop=True)
 
@@ -59,17 +58,6 @@ def feature_names():
     return ["Madelung energy (eV)", "field gradient, lowest (V/A^2)", "field gradient, middle (V/A^2)",
             "field gradient, highest (V/A^2)", "field (V/A)", "field along the bond (V/A)", "nearest cation (A)",
             *(f"{s} around {c} A" for s in SPECIES for c in descriptors.CENTRES), "is N"]
-
-
-def from_oxygen(values, sites):
-    """Energies of sites measured from the mean over the O sites of their own structure.
-
-    values: [n_sites], eV.   sites: DataFrame with columns structure and symbol.   Returns [n_sites], eV.
-    """
-    values, where = np.asarray(values, float), sites.structure.to_numpy()
-    oxygen = (sites.symbol == "O").to_numpy()
-    mean = pd.Series(values[oxygen]).groupby(where[oxygen]).mean()
-    return values - mean.reindex(where).to_numpy()
 
 
 class HoleTraps(NamedTuple):
@@ -94,8 +82,7 @@ def train(structures, *, n_models=24, depth=0, strength=3e-3, width=32, epochs=3
     family is predicted by the members that have not seen it.
     """
     x, sites = site_features(structures)
-    potential = from_oxygen(np.concatenate([a.arrays["potential"][np.isin(a.symbols, ["O", "N"])]
-                                            for a in structures]), sites)
+    potential = levels.from_oxygen(levels.site_potentials(structures), sites)
     family = np.array([a.info["family"] for a in structures])[sites.structure]
     weights = statistics.bootstrap_weights(family, n_models, seed)
     committee = [models.mlp(x, potential, width=width, depth=depth, least_spread=LEAST_SPREAD, seed=1000 * seed + k)

@@ -42,11 +42,11 @@ def sites(structures: list[Atoms], symbols: Sequence[str] | None = None) -> pd.D
     return table if symbols is None else table[table.symbol.isin(symbols)].reset_index(drop=True)
 
 
-def site_potentials(structures: list[Atoms], symbols: Sequence[str] = ("O", "N")) -> np.ndarray:
+def site_potentials(structures: list[Atoms], symbols: Sequence[str] | None = ("O", "N")) -> np.ndarray:
     """Electrostatic potential energy of an electron at each site, as DFT has it.
 
     structures: with `arrays["potential"]` (eV), as `datasets.load("lipon")` gives them.
-    symbols: of the sites wanted.
+    symbols: of the sites wanted; None, all.
 
     Returns float64, one a row of `sites(structures, symbols)`, eV; to be measured `from_oxygen`, since each
     structure has its own zero.  Raises ValueError for a structure without potentials.
@@ -54,8 +54,8 @@ def site_potentials(structures: list[Atoms], symbols: Sequence[str] = ("O", "N")
     for number, atoms in enumerate(structures):
         if "potential" not in atoms.arrays:
             raise ValueError(f"structure {number} has no potential: it comes with data such as lipon")
-    found = [atoms.arrays["potential"][np.isin(atoms.symbols, symbols)] for atoms in structures]
-    return np.concatenate(found or [np.zeros(0)]).astype(float)
+    found = np.concatenate([atoms.arrays["potential"] for atoms in structures] or [np.zeros(0)])
+    return found if symbols is None else found[sites(structures).symbol.isin(symbols)]
 
 
 def from_oxygen(values: ArrayLike, sites: pd.DataFrame) -> np.ndarray:

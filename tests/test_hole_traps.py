@@ -33,8 +33,8 @@ def test_beats_the_madelung_line_on_new_families(lipon, held_out):
     train = [a for a in lipon if a.info["family"] % 4 != 3 and "N" in a.symbols]
 
     def madelung(structures):
-        sites = pd.DataFrame([(n, s) for n, a in enumerate(structures) for s in a.symbols], columns=["structure", "symbol"])
-        energy = hole_traps.from_oxygen(-descriptors.madelung_potential(structures), sites)
+        sites = levels.sites(structures)
+        energy = levels.from_oxygen(-descriptors.madelung_potential(structures), sites)
         return np.column_stack([np.ones((sites.symbol == "N").sum()), energy[sites.symbol == "N"]])
 
     found = hole_traps.predict(model, test)

@@ -1,6 +1,7 @@
 """Levels derived from bands: a case to check in the head, and two real structures checked by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlms_helpers import datasets, levels
@@ -14,20 +15,24 @@ def lipon():
 #                      N-2s    O-2p .......  edge   N    empty
 EPS = np.array([-14.0, -3.0, -2.0, -1.0, 0.0, 1.5, 6.0])
 OCC = np.array([2, 2, 2, 2, 2, 2, 0.0])
-SHARE = np.array([[0.95, 0.30, 0.02, 0.01, 0.05, 0.40, 0.1],       # N
-                  [0.05, 0.70, 0.98, 0.99, 0.95, 0.60, 0.9]])      # O
+SHARE = np.array(
+    [
+        [0.95, 0.30, 0.02, 0.01, 0.05, 0.40, 0.1],  # N
+        [0.05, 0.70, 0.98, 0.99, 0.95, 0.60, 0.9],
+    ]
+)  # O
 
 
 def test_toy_bands():
     edge = levels.host_edge(EPS, OCC, SHARE, [True, False])
-    assert EPS[edge] == 0.0                                        # the highest with less than a tenth on N
+    assert EPS[edge] == 0.0  # the highest with less than a tenth on N
     assert EPS[levels.atom_level(EPS, OCC, SHARE, 0, EPS[edge])] == 1.5
-    assert levels.atom_level(EPS, OCC, SHARE, 1, EPS[edge]) == 5   # O's own: 0.60 is more than half of 0.99
+    assert levels.atom_level(EPS, OCC, SHARE, 1, EPS[edge]) == 5  # O's own: 0.60 is more than half of 0.99
 
 
 def test_window_keeps_the_2s_band_out():
     share = SHARE.copy()
-    share[0, 1:6] = 0.05, 0.05, 0.05, 0.05, 0.3                    # half of the 2s share would exclude every 2p band
+    share[0, 1:6] = 0.05, 0.05, 0.05, 0.05, 0.3  # half of the 2s share would exclude every 2p band
     assert EPS[levels.atom_level(EPS, OCC, share, 0, 0.0)] == 1.5
 
 
@@ -51,7 +56,7 @@ def test_two_structures_by_hand(lipon, config):
     reference = sum(oxygen) / len(oxygen)
     found = levels.nitrogen_levels([atoms])
     assert list(found.atom) == nitrogen
-    for row, k in zip(found.itertuples(), nitrogen):
+    for row, k in zip(found.itertuples(), nitrogen, strict=True):
         inside = [b for b in range(len(eps)) if occ[b] > 1 and eps[b] > edge - 8]
         top = max(share[k, b] for b in inside)
         level = max(eps[b] for b in inside if share[k, b] >= top / 2)
@@ -66,9 +71,13 @@ def test_all_levels_lie_where_they_should(lipon):
     table = levels.nitrogen_levels(lipon.structures)
     assert len(table) == (lipon.table.n_nitrogen).sum()
     assert table.depth.between(-0.5, 4.5).all() and table.share.between(0.05, 1).all()
-    assert table.depth[table.n_nitrogen == 1].max() < 3                     # what lies deeper: two N that push each other's levels
+    assert (
+        table.depth[table.n_nitrogen == 1].max() < 3
+    )  # what lies deeper: two N that push each other's levels
     pristine = levels.band_edges([a for a in lipon.structures if "N" not in a.symbols])
-    np.testing.assert_allclose(pristine.host_edge, pristine.top_level)      # without N the top of all is the host's
+    np.testing.assert_allclose(
+        pristine.host_edge, pristine.top_level
+    )  # without N the top of all is the host's
 
 
 def test_a_common_shift_of_all_energies_changes_nothing(lipon):
@@ -78,14 +87,74 @@ def test_a_common_shift_of_all_energies_changes_nothing(lipon):
     atoms.info["eps"] = atoms.info["eps"] + 3.3
     atoms.arrays["potential"] = atoms.arrays["potential"] + 3.3
     after = levels.nitrogen_levels([atoms])
-    np.testing.assert_allclose(after[["depth", "aligned", "centroid"]], before[["depth", "aligned", "centroid"]], atol=1e-9)
+    np.testing.assert_allclose(
+        after[["depth", "aligned", "centroid"]], before[["depth", "aligned", "centroid"]], atol=1e-9
+    )
 
 
 def test_content_is_intensive(lipon):
     structures = lipon.structures[:9]
     content = levels.nitrogen_content(structures)
     np.testing.assert_array_equal(content, lipon.table.n_nitrogen[:9] / 8)
-    np.testing.assert_array_equal(levels.nitrogen_content([atoms * (1, 2, 1) for atoms in structures]), content)
+    np.testing.assert_array_equal(
+        levels.nitrogen_content([atoms * (1, 2, 1) for atoms in structures]), content
+    )
     bare = structures[8][[atom.index for atom in structures[8] if atom.symbol != "P"]]
     with pytest.raises(ValueError, match="structure 1 has no P"):
         levels.nitrogen_content([structures[0], bare])
+
+
+def test_sites_are_one_row_an_atom_in_their_order(lipon):
+    structures = lipon.structures[4:7]
+    table = levels.sites(structures)
+    assert list(table.columns) == ["structure", "atom", "symbol"] and len(table) == sum(map(len, structures))
+    for row in table.sample(20, random_state=0).itertuples():
+        assert structures[row.structure].symbols[row.atom] == row.symbol
+    anions = levels.sites(structures, ("O", "N"))
+    assert list(anions.index) == list(range(len(anions))) and set(anions.symbol) == {"O", "N"}
+    pd.testing.assert_frame_equal(anions, table[~table.symbol.isin(["Li", "P"])].reset_index(drop=True))
+    assert len(levels.sites([])) == 0 == len(levels.site_potentials([]))
+
+
+def test_site_potentials_go_with_the_table_of_sites(lipon):
+    structures = lipon.structures[4:7]
+    for symbols in (("O", "N"), ["Li"], None):
+        table, found = levels.sites(structures, symbols), levels.site_potentials(structures, symbols)
+        for row, value in zip(table.itertuples(), found, strict=True):
+            assert value == structures[row.structure].arrays["potential"][row.atom]
+    bare = structures[0].copy()
+    del bare.arrays["potential"]
+    with pytest.raises(ValueError, match="structure 1 has no potential"):
+        levels.site_potentials([structures[0], bare])
+
+
+def test_from_oxygen_is_a_difference_in_each_structure():
+    table = pd.DataFrame({"structure": [0, 0, 0, 1, 1], "symbol": ["O", "O", "N", "O", "N"]})
+    np.testing.assert_allclose(levels.from_oxygen([1.0, 3.0, 7.0, -5.0, -4.0], table), [-1, 1, 5, 0, 1])
+
+
+def test_host_zero_is_the_edge_of_the_cells_without_nitrogen(lipon):
+    edges = levels.band_edges(lipon.structures)
+    pristine = levels.band_edges([a for a in lipon.structures if "N" not in a.symbols])
+    assert levels.host_zero(edges, lipon.table) == pytest.approx(pristine.host_edge.mean(), abs=1e-12)
+    shuffled = lipon.table.sample(frac=1, random_state=0)  # its index does not matter, its order does
+    assert levels.host_zero(edges.loc[shuffled.index], shuffled) == pytest.approx(pristine.host_edge.mean())
+    doped = (lipon.table.n_nitrogen > 0).to_numpy()
+    with pytest.raises(ValueError, match="each structure holds N"):
+        levels.host_zero(edges[doped], lipon.table[doped])
+    with pytest.raises(ValueError, match="do not belong to a table of"):
+        levels.host_zero(edges, lipon.table[doped])
+
+
+@pytest.mark.parametrize(
+    "depth, more, words",
+    [
+        ([], {}, "depth is empty"),
+        ([1.0], {"sigma": [0.1, 0.2]}, "equally long"),
+        ([np.nan], {}, "not a number"),
+        ([1.0], {"true": [1.0, 2.0]}, "equally long"),
+    ],
+)
+def test_a_picture_that_cannot_be_drawn_says_why(depth, more, words):
+    with pytest.raises(ValueError, match=words):
+        levels.draw(depth, **more)
