@@ -8,8 +8,13 @@ from hypothesis import strategies as st
 
 from mlms_helpers import evaluation
 
-TABLE = pd.DataFrame({"family": np.repeat(np.arange(20), 3), "n_nitrogen": np.repeat([0, 1, 2, 3, 4], 12),
-                      "y": np.linspace(0, 1, 60)})
+TABLE = pd.DataFrame(
+    {
+        "family": np.repeat(np.arange(20), 3),
+        "n_nitrogen": np.repeat([0, 1, 2, 3, 4], 12),
+        "y": np.linspace(0, 1, 60),
+    }
+)
 
 
 @given(seed=st.integers(0, 10**6), by=st.sampled_from([None, "family", "n_nitrogen"]))
@@ -23,7 +28,7 @@ def test_split_is_a_partition_and_keeps_groups_whole(seed, by):
 
 def test_split_is_seeded():
     same = [evaluation.split(TABLE, by="family", seed=4) for _ in range(2)]
-    assert all((a == b).all() for a, b in zip(*same))
+    assert all((a == b).all() for a, b in zip(*same, strict=True))
     assert not np.array_equal(same[0][2], evaluation.split(TABLE, by="family", seed=5)[2])
 
 
@@ -38,17 +43,22 @@ def test_folds_test_every_row_once(seed, n, by):
 
 def test_split_above_extrapolates():
     train, validation, test = evaluation.split_above(TABLE, "n_nitrogen", 2, by="family")
-    assert set(TABLE.n_nitrogen.iloc[test]) == {3, 4} and set(TABLE.n_nitrogen.iloc[np.r_[train, validation]]) == {0, 1, 2}
+    assert set(TABLE.n_nitrogen.iloc[test]) == {3, 4} and set(
+        TABLE.n_nitrogen.iloc[np.r_[train, validation]]
+    ) == {0, 1, 2}
     assert not set(TABLE.family.iloc[train]) & set(TABLE.family.iloc[validation])
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: evaluation.split(TABLE, by="familly"), "no column 'familly'"),
-    (lambda: evaluation.split(TABLE.iloc[:3], by="family"), "nothing is left to train on"),
-    (lambda: evaluation.folds(TABLE.iloc[:3], by="family"), "only one value"),
-    (lambda: evaluation.split_above(TABLE, "n_nitrogen", 9), "nothing to extrapolate to"),
-    (lambda: evaluation.errors([1, 2], [1]), "alike in shape"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: evaluation.split(TABLE, by="familly"), "no column 'familly'"),
+        (lambda: evaluation.split(TABLE.iloc[:3], by="family"), "nothing is left to train on"),
+        (lambda: evaluation.folds(TABLE.iloc[:3], by="family"), "only one value"),
+        (lambda: evaluation.split_above(TABLE, "n_nitrogen", 9), "nothing to extrapolate to"),
+        (lambda: evaluation.errors([1, 2], [1]), "alike in shape"),
+    ],
+)
 def test_one_clear_error(call, words):
     with pytest.raises(ValueError, match=words):
         call()
@@ -60,7 +70,10 @@ def test_errors_by_hand():
 
 
 def test_baselines_and_summary():
-    models = {"mean": evaluation.mean_baseline(TABLE.y), "line": evaluation.line_baseline(np.arange(60), TABLE.y)}
+    models = {
+        "mean": evaluation.mean_baseline(TABLE.y),
+        "line": evaluation.line_baseline(np.arange(60), TABLE.y),
+    }
     scores = evaluation.cross_validate(models, TABLE, "y", by="family", seeds=range(4))
     table = evaluation.summary(scores)
     assert list(table.index) == ["mean", "line"] and len(scores) == 8
@@ -71,11 +84,14 @@ def test_cross_validation_hides_the_test_rows():
     def nosy(train, test, seed):
         assert not set(TABLE.family.iloc[train]) & set(TABLE.family.iloc[test])
         return np.zeros(len(test))
+
     evaluation.cross_validate({"nosy": nosy}, TABLE, "y", by="family", seeds=[0])
 
 
 def test_coverage_of_honest_error_bars():
     rng = np.random.default_rng(0)
     true = rng.normal(size=4000)
-    np.testing.assert_allclose(*evaluation.coverage(true, 0, 1.0)[["promised", "found"]].to_numpy().T, atol=0.02)
+    np.testing.assert_allclose(
+        *evaluation.coverage(true, 0, 1.0)[["promised", "found"]].to_numpy().T, atol=0.02
+    )
     assert (evaluation.coverage(true, 0, 0.5).found < evaluation.coverage(true, 0, 1.0).found).all()

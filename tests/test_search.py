@@ -122,7 +122,6 @@ def test_two_workers(tmp_path):
 
 
 def test_dask(tmp_path):
-    distributed = pytest.importorskip("dask.distributed")
     with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster:
         with distributed.Client(cluster) as client:
             found = search.run(objective, SPACE, tmp_path / "dask.log", trials=12, sampler="random", client=client)
