@@ -24,7 +24,8 @@ import keras
 import numpy as np
 
 GROUP = 4               # models trained by one program side by side; more of them are slower a model
-ROUND = 0.25            # seconds of computing between two looks at the stop button and the clock
+ROUND = 0.1             # seconds of computing between two looks at the stop button and the clock
+FIRST = 4               # epochs before the first look: a slider shows the start of its curve within 200 ms
 NEVER = np.int32(2**30)
 LEAST = 256             # samples: room for them grows from here by factors of eight, and errors are computed in such blocks
 KEPT = 64               # programs kept in memory
@@ -194,7 +195,7 @@ def _run(models, task, watch):
     def one_round(g, until):
         states[g] = jax.block_until_ready(advance(states[g], np.int32(until), data, common, own[g]))
 
-    until, step = 0, 16
+    until, step = 0, FIRST
     try:
         with ThreadPoolExecutor(min(len(groups), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)) as pool:
             while until < task.epochs:
