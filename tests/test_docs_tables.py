@@ -1,15 +1,13 @@
 """Every table in docs/ that a benchmark made names its data, and those are the data as shipped."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import common  # noqa: E402  (it stands beside the benchmarks)
+from benchmarks import common
 
+ROOT = Path(__file__).resolve().parent.parent
 TABLES = sorted(
     path for path in (ROOT / "docs").glob("*.md") if "Measured by `benchmarks/" in path.read_text()
 )
