@@ -1,150 +1,239 @@
-"""Load the reference data that come with the course, and check that they are whole."""
+"""Load the reference data that come with the course, and check that they are whole.
+
+What a dataset holds is said by its data card, `README.md` in its folder: the SHA-256 of every file, and a
+fenced block for the loader, every part of which may be missing:
+
+    ```toml
+    energy_per_atom = [-8, -3]      # eV: plausible range; outside it is a wrong unit or zero
+    per_atom = ["share"]            # arrays with one row an atom; all others go into info
+    [files]
+    "levels.npz" = "arrays"         # keys CONFIG/NAME, attached to the structure CONFIG
+    "elements.csv" = "elements"     # columns NAME_A, NAME_B: of the first and last element of each structure
+    "eos.csv" = "rows"              # rows with a column config: info["eos"] of that structure, a DataFrame
+    "chgnet.csv" = "columns"        # one row a structure, with a column config: joined to the table
+    ```
+"""
 
 import hashlib
 import os
 import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import ase.io
 import numpy as np
 import pandas as pd
+from ase import Atoms
 
-
-# Plausible energies, eV an atom: a wrong unit, or a wrong zero, falls out of them.
-ENERGY_PER_ATOM = {"lipon": (-8, -3), "octet": (-12, 0), "silicon": (-7, -3),
-                   "chains": (-700, -250), "water_ccsdt": (-693, -689)}        # all electrons, from bare nuclei
+STRUCTURES = "configurations.extxyz"
 
 
 class Dataset(NamedTuple):
     """A list of structures, a table with one row each, and the text of the data card."""
-    structures: list
+
+    structures: list[Atoms]
     table: pd.DataFrame
     card: str
 
 
-def folder():
+def folder() -> Path:
     """Where the shipped datasets lie: `MLMS_DATA` if set, else `data/` beside the package."""
     return Path(os.environ.get("MLMS_DATA") or Path(__file__).resolve().parent.parent / "data")
 
 
-def names():
+def names() -> list[str]:
     """Names of the shipped datasets, sorted: the folders that hold a data card with checksums."""
-    return sorted(card.parent.name for card in folder().glob("*/README.md") if _checksums(card.read_text()))
+    # a card that is damaged is named when its dataset is loaded, and must not hide the others
+    return sorted(
+        card.parent.name
+        for card in folder().glob("*/README.md")
+        if _checksums(card.read_text("utf-8", errors="replace"))
+    )
 
 
-def load(name):
+def load(name: str) -> Dataset:
     """Load a shipped dataset, after comparing every file with the checksum in its data card.
 
     name: one of `names()`.
 
-    Returns Dataset(structures, table, card): a list of `ase.Atoms` with energy (eV) and, where they were computed, forces
-    (eV/A) and stress (eV/A^3) attached as ASE does, a DataFrame with one row a structure, and the card's text.  The table
-    has every number or word of the structures' info.  More comes with some of them, as their cards say:
-
-    - `levels.npz`: arrays `share` [n_atoms, n_bands], info `eps` (eV) and `occ` (0 to 2), both [n_bands]: see `levels`.
-    - `elements.csv`: columns `A` and `B` of the table, elements of the first and the last atom, and their `NAME_A`, `NAME_B`.
-    - `eos.csv`: info `eos`, a DataFrame, one row a point of the structure's equation of state.
+    Returns Dataset(structures, table, card): a list of `ase.Atoms` with energy (eV) and, where they were
+    computed, forces (eV/A) and stress (eV/A^3) attached as ASE does, a DataFrame with one row a structure,
+    and the card's text.  The table has every number or word of the structures' info, formula, n_atoms and
+    energy.  More comes with some of them, as their cards say.
 
     Raises ValueError for an unknown name, FileNotFoundError or ValueError for a missing or damaged
     file; the message names the file and the mend.
     """
-    if name not in names():
-        raise ValueError(f"no dataset is called {name!r}; there are: {', '.join(names()) or 'none'}")
-    here = folder() / name
-    card = (here / "README.md").read_text()
-    for file, checksum in _checksums(card).items():
+    here, card = folder() / name, _card(name)
+    settings, checksums = _settings(here / "README.md", card), _checksums(card)
+    for file in (STRUCTURES, *settings["files"]):
+        if file not in checksums:
+            raise _damaged(here / "README.md", f"it has no SHA-256 of {file}")
+    for file, checksum in checksums.items():
         _verify(here / file, checksum)
-    structures = ase.io.read(here / "configurations.extxyz", ":")
-    table = pd.DataFrame([{**atoms.info, "formula": atoms.get_chemical_formula(), "n_atoms": len(atoms),
-                           "energy": atoms.get_potential_energy()} for atoms in structures])
-    if (here / "levels.npz").exists():
-        _attach_levels(structures, here / "levels.npz")
-    if (here / "elements.csv").exists():
-        elements = pd.read_csv(here / "elements.csv").set_index("element")
-        for side, number in {"A": 0, "B": -1}.items():
-            table[side] = [atoms.symbols[number] for atoms in structures]
-            table = table.join(elements.add_suffix(f"_{side}"), on=side)
-    if (here / "eos.csv").exists():
-        points = dict(list(pd.read_csv(here / "eos.csv").groupby("config")))
-        for atoms in structures:
-            if atoms.info["config"] in points:
-                atoms.info["eos"] = points[atoms.info["config"]].drop(columns="config").reset_index(drop=True)
+    structures = ase.io.read(here / STRUCTURES, ":")
+    table = pd.DataFrame(
+        [
+            {
+                **atoms.info,
+                "formula": atoms.get_chemical_formula(),
+                "n_atoms": len(atoms),
+                "energy": atoms.get_potential_energy(),
+            }
+            for atoms in structures
+        ]
+    )
+    for file, kind in settings["files"].items():
+        if kind == "arrays":
+            _attach_arrays(structures, here / file, settings["per_atom"])
+        elif kind == "rows":
+            _attach_rows(structures, here / file)
+        elif kind == "elements":
+            table = _join_elements(table, structures, here / file)
+        else:
+            table = table.merge(pd.read_csv(here / file), on="config", how="left", validate="one_to_one")
     return Dataset(structures, table, card)
 
 
-def check(name):
+def check(name: str) -> list[str]:
     """Look for what should not be in a dataset.
 
     name: as in `load`.
 
     Returns a list of sentences, one a fault; empty when all is well.  Looked for: a value that is not
-    finite, two atoms closer than 0.7 A or one farther than 4.5 A from all others, an energy an atom that its unit or zero
-    does not allow, forces that do not sum to zero (0.05 eV/A an atom), Hirshfeld charges that do not sum to zero (0.01 e an
-    atom), two structures alike, occupations that are not those of a closed shell, band shares that do not sum to one, a
-    lowest energy at the end of an equation of state.
+    finite, two atoms closer than 0.7 A or one farther than 4.5 A from all others, an energy an atom that its
+    unit or zero does not allow, forces that do not sum to zero (0.05 eV/A an atom), Hirshfeld charges that do
+    not sum to zero (0.01 e an atom), two structures alike, occupations that are not those of a closed shell,
+    band shares that do not sum to one, a lowest energy at the end of an equation of state.
     """
     data, faults, seen = load(name), [], {}
+    limits = _settings(folder() / name / "README.md", data.card)["energy_per_atom"]
     for number, atoms in enumerate(data.structures):
         label = atoms.info.get("config", number)
-        say = lambda text, label=label: faults.append(f"{name}, {label}: {text}")
-        values = [atoms.positions, *atoms.calc.results.values(), *atoms.arrays.values(), *atoms.info.values()]
-        if not all(np.isfinite(v).all() for v in map(np.asarray, values) if v.dtype.kind == "f"):
-            say("holds a value that is not a number")
-        distance = atoms.get_all_distances(mic=True)
-        pairs = distance[np.triu_indices(len(atoms), 1)]
-        if pairs.min() < 0.7:
-            say(f"two atoms are {pairs.min():.2f} A apart")
-        if (np.sort(distance)[:, 1] > 4.5).any():
-            say(f"an atom is {np.sort(distance)[:, 1].max():.1f} A from all others")
-        per_atom = atoms.get_potential_energy() / len(atoms)
-        low, high = ENERGY_PER_ATOM.get(name, (-np.inf, np.inf))
-        if not low < per_atom < high:
-            say(f"the energy is {per_atom:.3f} eV an atom, not between {low} and {high}")
-        if "forces" in atoms.calc.results and np.abs(atoms.get_forces().mean(axis=0)).max() > 0.05:
-            say(f"the forces do not sum to zero: {np.abs(atoms.get_forces().mean(axis=0)).max():.3f} eV/A an atom")
-        if "hirshfeld" in atoms.arrays and abs(atoms.arrays["hirshfeld"].mean()) > 0.01:
-            say(f"the Hirshfeld charges sum to {atoms.arrays['hirshfeld'].sum():.3f} e")
-        if "occ" in atoms.info and np.abs(atoms.info["occ"] - 2 * (atoms.info["occ"] > 1)).max() > 0.01:
-            say("a band is partly filled")
-        if "share" in atoms.arrays and np.abs(atoms.arrays["share"].sum(axis=0) - 1).max() > 0.01:
-            say("the shares of a band do not sum to one")
-        if "eos" in atoms.info and atoms.info["eos"]["energy"].argmin() in (0, len(atoms.info["eos"]) - 1):
-            say("the lowest energy is at the end of the equation of state")
-        key = (atoms.get_chemical_formula(), round(per_atom, 6), round(float(pairs.mean()), 4))
+        said = [*_wrong_with_atoms(atoms, limits), *_wrong_with_electrons(atoms)]
+        energy, distance = atoms.get_potential_energy() / len(atoms), atoms.get_all_distances(mic=True).mean()
+        key = (atoms.get_chemical_formula(), round(energy, 6), round(float(distance), 4))
         if key in seen:
-            say(f"is the same as {seen[key]}")
+            said.append(f"is the same as {seen[key]}")
         seen[key] = label
+        faults += [f"{name}, {label}: {sentence}" for sentence in said]
     if data.table.select_dtypes("number").isna().any(axis=None):
         faults.append(f"{name}: a number is missing in the table")
     return faults
 
 
-def _attach_levels(structures, path):
+def _wrong_with_atoms(atoms: Atoms, limits: tuple[float, float]) -> Iterator[str]:
+    """Sentences about numbers, distances, energy and forces."""
+    values = [*atoms.calc.results.values(), *atoms.arrays.values(), *atoms.info.values()]
+    if not all(np.isfinite(v).all() for v in map(np.asarray, values) if v.dtype.kind == "f"):
+        yield "holds a value that is not a number"
+    distance = atoms.get_all_distances(mic=True)
+    if len(atoms) > 1:
+        nearest = np.where(np.eye(len(atoms), dtype=bool), np.inf, distance).min(axis=1)
+        if nearest.min() < 0.7:
+            yield f"two atoms are {nearest.min():.2f} A apart"
+        if nearest.max() > 4.5:
+            yield f"an atom is {nearest.max():.1f} A from all others"
+    per_atom = atoms.get_potential_energy() / len(atoms)
+    if not limits[0] < per_atom < limits[1]:
+        yield f"the energy is {per_atom:.3f} eV an atom, not between {limits[0]} and {limits[1]}"
+    net = np.abs(atoms.calc.results.get("forces", np.zeros((1, 3))).mean(axis=0)).max()
+    if net > 0.05:
+        yield f"the forces do not sum to zero: {net:.3f} eV/A an atom"
+
+
+def _wrong_with_electrons(atoms: Atoms) -> Iterator[str]:
+    """Sentences about charges, bands and the equation of state."""
+    if "hirshfeld" in atoms.arrays and abs(atoms.arrays["hirshfeld"].mean()) > 0.01:
+        yield f"the Hirshfeld charges sum to {atoms.arrays['hirshfeld'].sum():.3f} e"
+    if "occ" in atoms.info and np.abs(atoms.info["occ"] - 2 * (atoms.info["occ"] > 1)).max() > 0.01:
+        yield "a band is partly filled"
+    if "share" in atoms.arrays and np.abs(atoms.arrays["share"].sum(axis=0) - 1).max() > 0.01:
+        yield "the shares of a band do not sum to one"
+    if "eos" in atoms.info and atoms.info["eos"]["energy"].argmin() in (0, len(atoms.info["eos"]) - 1):
+        yield "the lowest energy is at the end of the equation of state"
+
+
+def _card(name: str) -> str:
+    """Text of a dataset's card; a dataset without one is there, but not whole."""
+    card = folder() / name / "README.md"
+    if name not in names():
+        if Path(name).name != name or not (card.parent / STRUCTURES).exists():
+            raise ValueError(f"no dataset is called {name!r}; there are: {', '.join(names()) or 'none'}")
+        if not card.exists():
+            raise FileNotFoundError(f"{card} is missing. {_mend(card)}")
+        raise _damaged(card, "it has no checksums")
+    try:
+        return card.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise _damaged(card, "it is not UTF-8 text") from None
+
+
+def _settings(path: Path, card: str) -> dict:
+    """What the block for the loader says, and what holds where it is silent."""
+    settings = {"energy_per_atom": (-np.inf, np.inf), "per_atom": [], "files": {}}
+    block = re.search(r"^```toml\n(.*?)^```", card, re.M | re.S)
+    try:
+        settings |= tomllib.loads(block[1]) if block else {}
+    except tomllib.TOMLDecodeError as fault:
+        raise _damaged(path, f"its toml block cannot be read ({fault})") from None
+    wrong = set(settings["files"].values()) - {"arrays", "elements", "rows", "columns"}
+    if wrong:
+        raise ValueError(
+            f"{path}: files are arrays, elements, rows or columns, not {', '.join(sorted(wrong))}"
+        )
+    return settings
+
+
+def _attach_arrays(structures: list[Atoms], path: Path, per_atom: list[str]) -> None:
     frames = {atoms.info["config"]: atoms for atoms in structures}
-    with np.load(path, allow_pickle=False) as levels:
-        for key in levels.files:
+    with np.load(path, allow_pickle=False) as arrays:
+        for key in arrays.files:
             config, quantity = key.split("/")
-            holder = frames[config].arrays if quantity == "share" else frames[config].info
-            holder[quantity] = np.asarray(levels[key], float)
+            holder = frames[config].arrays if quantity in per_atom else frames[config].info
+            holder[quantity] = np.asarray(arrays[key], float)
 
 
-def _checksums(card):
+def _attach_rows(structures: list[Atoms], path: Path) -> None:
+    rows = dict(list(pd.read_csv(path).groupby("config")))
+    for atoms in structures:
+        if atoms.info["config"] in rows:
+            atoms.info[path.stem] = rows[atoms.info["config"]].drop(columns="config").reset_index(drop=True)
+
+
+def _join_elements(table: pd.DataFrame, structures: list[Atoms], path: Path) -> pd.DataFrame:
+    elements = pd.read_csv(path).set_index("element")
+    for side, number in {"A": 0, "B": -1}.items():
+        table[side] = [atoms.symbols[number] for atoms in structures]
+        table = table.join(elements.add_suffix(f"_{side}"), on=side)
+    return table
+
+
+def _checksums(card: str) -> dict[str, str]:
     """{file name: SHA-256} from the card: lines of 64 hexadecimal digits, two blanks, the file's name."""
     return {file: digest for digest, file in re.findall(r"^ *([0-9a-f]{64})  (\S+)$", card, re.M)}
 
 
-def _verify(path, checksum):
-    mend = f"Get it back with: git checkout -- {path.parent.parent.name}/{path.parent.name}/{path.name}"
+def _mend(path: Path) -> str:
+    return f"Get it back with: git checkout -- {path.parent.parent.name}/{path.parent.name}/{path.name}"
+
+
+def _verify(path: Path, checksum: str) -> None:
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing. {mend}")
+        raise FileNotFoundError(f"{path} is missing. {_mend(path)}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
-        raise ValueError(f"{path} is damaged: its SHA-256 is not the one in the data card "
-                         f"(truncated, or changed by hand?). {mend}")
+        raise _damaged(path, "its SHA-256 is not the one in the data card (truncated, or changed by hand?)")
+
+
+def _damaged(path: Path, why: str) -> ValueError:
+    return ValueError(f"{path} is damaged: {why}. {_mend(path)}")
 
 
 if __name__ == "__main__":
     import sys
+
     if sys.argv[1:] != ["check"]:
         sys.exit("usage: python -m mlms_helpers.datasets check")
     found = [fault for name in names() for fault in check(name)]

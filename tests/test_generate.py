@@ -167,7 +167,8 @@ def test_gather_is_reproducible_and_loads(tmp_path, monkeypatch):
                   "share": (share / share.sum(0)).astype("float32")}
         (run / f"k{family:04d}-1.npz").write_bytes(common.npz_bytes(result))
     (shipped / "README.md").write_text("# LiPON\n\n" + "".join(
-        f"    {'0' * 64}  {name}\n" for name in ("configurations.extxyz", "levels.npz")))
+        f"    {'0' * 64}  {name}\n" for name in ("configurations.extxyz", "levels.npz"))
+        + '\n```toml\nper_atom = ["share"]\n[files]\n"levels.npz" = "arrays"\n```\n')
 
     assert gather.gather([run], shipped) == 2
     assert common.update_checksums(shipped) == ["configurations.extxyz", "levels.npz"]
@@ -203,7 +204,8 @@ def test_gather_puts_numbers_where_their_names_say(tmp_path, monkeypatch):
         (run / f"{name}.npz").write_bytes(common.npz_bytes(result))
     assert gather.gather([run], shipped) == 2
     assert (shipped / "eos.csv").read_text().splitlines()[:2] == ["config,lattice_constant,energy", "crystal,5.4,-6.4"]
-    (shipped / "README.md").write_text("".join(f"{'0' * 64}  {path.name}\n" for path in shipped.iterdir()))
+    (shipped / "README.md").write_text("".join(f"{'0' * 64}  {path.name}\n" for path in shipped.iterdir())
+        + '\n```toml\n[files]\n"elements.csv" = "elements"\n"eos.csv" = "rows"\n```\n')
     common.update_checksums(shipped)
     before = {path.name: path.read_bytes() for path in shipped.iterdir()}
     assert gather.gather([shipped], shipped) == 2
