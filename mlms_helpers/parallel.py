@@ -20,7 +20,7 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from mlms_helpers import descriptors
+from mlms_helpers.descriptors._checks import validated
 
 LOSSES = 3                  # so often a task whose worker was lost is tried again; Dask's own number
 CHUNK = 4000                # atoms in one task of `featurise`
@@ -101,7 +101,7 @@ def featurise(descriptor, structures, *, client=None, workers=None, watch=None, 
     Raises ValueError as the descriptor does, and for one with another number of rows; RuntimeError as `map`.
     """
     structures = list(structures)
-    descriptors.neighbourhoods.check(structures)
+    validated(structures)
     takes = inspect.signature(descriptor).parameters
     if "species" in takes and hyperparameters.get("species") is None:
         hyperparameters["species"] = sorted({s for atoms in structures for s in set(atoms.symbols)})

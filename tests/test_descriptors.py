@@ -179,7 +179,7 @@ def test_neighbour_count_and_cut():
     (lambda: descriptors.symmetry_functions(None), "in brackets"),
     (lambda: descriptors.symmetry_functions(["Li"]), "structure 0 is not an ase.Atoms, but a str"),
     (lambda: descriptors.symmetry_functions([Atoms("Li")], centres=(1, 2), widths=(1, 2, 3)), "as many as there are centres"),
-    (lambda: descriptors.cluster_expansion([Atoms("Li")], n_max=0), "n_max must be a whole number, 1 or more, not 0"),
+    (lambda: descriptors.ace([Atoms("Li")], n_max=0), "n_max must be a whole number, 1 or more, not 0"),
     (lambda: descriptors.chebyshev([Atoms("Li")], radial_order=2.5), "whole number"),
     (lambda: descriptors.per_structure(np.zeros(5), [molecule("CO")] * 2), "4 atoms, but the array has 5 rows"),
     (lambda: descriptors.labels("chebyshev", []), "empty"),

@@ -111,18 +111,18 @@ def test_powers_of_angles():
 
 
 def test_many_lone_atoms_beside_a_crystal_take_no_memory():
-    from mlms_helpers.descriptors import neighbourhoods
+    from mlms_helpers.descriptors import _sums
     structures = [Atoms("Cu")] * 3000 + [bulk("Cu", cubic=True)]
-    pairs = [len(neighbourhoods.couples(block)[0])
-             for block in neighbourhoods.blocks(structures, 6.0, ["Cu"], neighbourhoods.COUPLES, squared=True)]
-    assert 0 < max(pairs) < 2 * neighbourhoods.COUPLES
+    pairs = [len(_sums.triplets(block)[0])
+             for block in _sums.blocks(structures, 6.0, ["Cu"], _sums.TRIPLETS, squared=True)]
+    assert 0 < max(pairs) < 2 * _sums.TRIPLETS
 
 
 def test_harmonics_are_those_of_scipy():
     from scipy.special import sph_harm_y
     r = np.random.default_rng(0).normal(size=(20, 3))
     theta, phi = np.arccos(r[:, 2] / np.linalg.norm(r, axis=1)), np.arctan2(r[:, 1], r[:, 0])
-    ours = descriptors.spherical_harmonics(np, r, 6)
+    ours = descriptors.density.spherical_harmonics(np, r, 6)
     for degree in range(7):
         for m in range(degree + 1):
             theirs = sph_harm_y(degree, m, theta, phi) * (-1) ** m * (np.sqrt(2) if m else 1)
@@ -133,7 +133,7 @@ def test_harmonics_are_those_of_scipy():
 
 LOCAL = {
     "symmetry_functions": SET, "chebyshev": {"radial_cutoff": 5.0, "angular_cutoff": 4.0},
-    "power_spectrum": {"cutoff": 4.0, "n_max": 3, "l_max": 3}, "cluster_expansion": {"n_max": 2, "l_max": 2, "order": 4}}
+    "power_spectrum": {"cutoff": 4.0, "n_max": 3, "l_max": 3}, "ace": {"n_max": 2, "l_max": 2, "order": 4}}
 
 
 @pytest.mark.parametrize("name", LOCAL)
@@ -227,9 +227,9 @@ def test_body_orders_and_a_degenerate_pair():
     apart = lambda f, **settings: np.ptp([f([atoms], **settings)[0] for atoms in pair], axis=0).max()
     assert apart(descriptors.symmetry_functions, **SET) < 1e-12
     assert apart(descriptors.power_spectrum) < 1e-12
-    assert apart(descriptors.cluster_expansion, order=3, l_max=4) < 1e-12
-    assert apart(descriptors.cluster_expansion, order=4, n_max=2, l_max=4) > 0.1
-    matrix = descriptors.cluster_expansion([ring(0, 3)], order=2, n_max=1)[0]
+    assert apart(descriptors.ace, order=3, l_max=4) < 1e-12
+    assert apart(descriptors.ace, order=4, n_max=2, l_max=4) > 0.1
+    matrix = descriptors.ace([ring(0, 3)], order=2, n_max=1)[0]
     np.testing.assert_allclose(matrix[1], 2 * descriptors.cutoff_function(1.0, 5.0))       # order 2, n = 0: weighted count of H
 
 
@@ -253,7 +253,7 @@ def test_a_slab_sees_no_image_above_it():
     high.pbc = True
     flat = slab.copy()
     flat.cell[2] = 0
-    for name in ("symmetry_functions", "chebyshev", "power_spectrum", "cluster_expansion"):
+    for name in ("symmetry_functions", "chebyshev", "power_spectrum", "ace"):
         see = getattr(descriptors, name)
         np.testing.assert_allclose(see([slab]), see([high]), atol=1e-10)
         np.testing.assert_allclose(see([flat]), see([high]), atol=1e-10)     # no third vector at all
@@ -282,7 +282,7 @@ def test_bad_input(name):
     (lambda: descriptors.symmetry_functions([molecule("HCl")], g4=[(0.1, 1)]), "g4 must be a list of eta and zeta and lambda"),
     (lambda: descriptors.symmetry_functions([molecule("HCl")], g2=[("x", 1)]), "g2 must be"),
     (lambda: descriptors.symmetry_functions([molecule("HCl")], g2=()), "no symmetry function is asked for"),
-    (lambda: descriptors.cluster_expansion([molecule("HCl")], order=5), "2, 3 or 4"),
+    (lambda: descriptors.ace([molecule("HCl")], order=5), "2, 3 or 4"),
     (lambda: descriptors.standard_set("mine"), "'artrith-urban' and 'imbalzano'"),
     (lambda: descriptors.derivatives("soap", molecule("HCl")), "has no derivatives here; these have: symmetry_functions"),
     (lambda: descriptors.labels("sope", [molecule("HCl")]), "'sope' has no labels")])
@@ -293,12 +293,12 @@ def test_one_clear_sentence(call, words):
 
 def test_blocks_change_nothing(monkeypatch):
     """Cut into blocks of a few atoms, across structures: the same numbers."""
-    from mlms_helpers.descriptors import neighbourhoods
+    from mlms_helpers.descriptors import _sums
     structures = [skewed(seed)[0] for seed in range(6)] + [cluster(0), Atoms("Ti")]
     see = lambda: descriptors.symmetry_functions(structures, cutoff=5.0, species=SPECIES, **SET)
     whole = see()
-    monkeypatch.setattr(neighbourhoods, "PAIRS", 200)
-    monkeypatch.setattr(neighbourhoods, "COUPLES", 5000)
+    monkeypatch.setattr(_sums, "PAIRS", 200)
+    monkeypatch.setattr(_sums, "TRIPLETS", 5000)
     np.testing.assert_allclose(see(), whole, rtol=1e-12, atol=1e-13)
 
 

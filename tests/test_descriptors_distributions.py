@@ -13,9 +13,7 @@ from scipy.spatial.transform import Rotation
 from skewed_cells import skewed_box
 
 from mlms_helpers import descriptors
-from mlms_helpers.descriptors import cutoff_function
-from mlms_helpers.descriptors.distributions import (angular_distribution, angular_distribution_labels, radial_distribution,
-                                                    radial_distribution_labels)
+from mlms_helpers.descriptors import angular_distribution, cutoff_function, labels, radial_distribution
 
 SPECIES = ["Li", "N", "O"]
 PAIRS = [("Li", "Li"), ("Li", "N"), ("Li", "O"), ("N", "N"), ("N", "O"), ("O", "O")]
@@ -235,9 +233,9 @@ def test_isolated_atom_and_absent_species():
 
 def test_labels():
     water = [molecule("H2O")]
-    radial = radial_distribution_labels(water)
+    radial = labels(radial_distribution, water)
     assert len(radial) == 3 * 81 and radial[81] == "O around H, 0.00 A" and radial[161] == "O around H, 8.00 A"
-    angular = angular_distribution_labels(water, points=91)
+    angular = labels(angular_distribution, water, points=91)
     assert len(angular) == 2 * 3 * 91 and angular[91 * 3 + 52] == "H-O-H, 104.0 degrees"
     assert len(set(radial)) == len(radial) and len(set(angular)) == len(angular)
     row = angular_distribution(water, cutoff=1.4, points=91)[0]
