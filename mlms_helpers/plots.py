@@ -26,7 +26,7 @@ from .rendering import (
     vector,
 )
 
-__all__ = ["GREY", "PALETTE", "bars", "histogram", "history", "learning_curve", "parity", "png", "search", "show", "style"]
+__all__ = ["GREY", "PALETTE", "bars", "histogram", "history", "learning_curve", "parity", "png", "show", "style"]
 
 
 @style()
@@ -117,54 +117,6 @@ def learning_curve(sizes, errors, *, unit="eV", label="RMSE", baselines=None, ti
     ax.set_title(title)
     _names_beside(ax, names)
     return ax.figure
-
-
-@style()
-def search(table, *, unit="eV", label="validation error", title=None):
-    """A hyperparameter search: error against trial with the best so far, below it error against each hyperparameter.
-
-    table: of `search.run`.   Late trials are yellow, early ones blue, failed ones crosses.   Returns Figure.
-    """
-    names = [name for name in table if name not in ("trial", "error", "seconds", "failure")]
-    if not len(table) or not names:
-        raise ValueError("search: there is no trial to draw")
-    across = min(3, len(names))
-    fig = Figure(figsize=(8.2, 3.2 + 2.7 * -(-len(names) // across)))
-    grid = fig.add_gridspec(1 + -(-len(names) // across), across)
-    top = fig.add_subplot(grid[0, :])
-    slices = [fig.add_subplot(grid[1 + k // across, k % across], sharey=top) for k in range(len(names))]
-    done, failed = table[table.error.notna()], table[table.error.isna()]
-    look = {"c": done.trial, "cmap": "cividis", "vmin": 0, "vmax": table.trial.max(), "s": 36, "zorder": 3}
-    top.scatter(done.trial, done.error, **look)
-    top.step(done.trial, done.error.cummin(), where="post", color=PALETTE["vermillion"], label="best so far")
-    if len(failed):
-        top.plot(failed.trial, np.full(len(failed), 0.97), "x", color=GREY, transform=top.get_xaxis_transform(), label="failed")
-    top.set(xlabel="trial", ylabel=axis_label(label, unit), xlim=(-0.5, max(9, table.trial.max()) + 0.5))
-    top.xaxis.get_major_locator().set_params(integer=True)
-    top.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=2, frameon=False)
-    for k, (ax, name) in enumerate(zip(slices, names, strict=True)):
-        values = ["none" if v is None or v != v else v for v in done[name]]
-        kinds = sorted(set(values), key=str)
-        numbers = all(isinstance(v, (int, float, np.number)) and not isinstance(v, (bool, np.bool_)) for v in kinds)
-        ax.scatter(values if numbers else [kinds.index(v) for v in values], done.error, **look)
-        if numbers and kinds and min(kinds) > 0 and max(kinds) > 30 * min(kinds):
-            ax.set_xscale("log")
-        elif numbers:
-            ax.locator_params(axis="x", nbins=4, integer=all(v == int(v) for v in kinds))
-        else:
-            ax.set_xticks(range(len(kinds)), [str(v) for v in kinds])
-            ax.set_xlim(-0.5, len(kinds) - 0.5)
-        ax.set_xlabel(name.replace("_", " "))
-        ax.tick_params(labelleft=k % across == 0)
-        ax.set_ylabel(axis_label(label, unit) if k % across == 0 else "")
-    if len(done) and 0 < 10 * done.error.min() < done.error.max():
-        top.set_yscale("log")
-        plain_ticks(top.yaxis)
-    if len(done):
-        best = done.loc[done.error.idxmin()]
-        title = title or f"Best of {len(table)} trials: {short(best.error)} {unit} in trial {best.trial}".replace("  ", " ")
-    top.set_title(title or "No trial has succeeded yet")
-    return fig
 
 
 @style()

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import ase.build
+import distributed
 import numpy as np
 import pytest
 

@@ -12,16 +12,29 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from distributed import Client, LocalCluster
 
-from mlms_helpers import plots, search
+from mlms_helpers import rendering, search
 
-SPACE = {"learning_rate": (1e-4, 1e-1, "log"), "width": [8, 16, 32], "depth": (0, 3), "decay": (0.0, 1.0), "kind": ["a", None]}
+SPACE = {
+    "learning_rate": (1e-4, 1e-1, "log"),
+    "width": [8, 16, 32],
+    "depth": (0, 3),
+    "decay": (0.0, 1.0),
+    "kind": ["a", None],
+}
 
 
 def objective(learning_rate, width, depth, decay, kind):
     if depth == 3:
         raise ValueError("too deep")
-    return (math.log10(learning_rate) + 2) ** 2 + abs(width - 16) / 10 + 0.3 * depth + 0.1 * decay + 0.1 * (kind is None)
+    return (
+        (math.log10(learning_rate) + 2) ** 2
+        + abs(width - 16) / 10
+        + 0.3 * depth
+        + 0.1 * decay
+        + 0.1 * (kind is None)
+    )
 
 
 def numbers(table):
@@ -35,9 +48,13 @@ def whole(tmp_path_factory):
 
 
 def test_table(whole):
-    assert list(whole) == ["trial", *SPACE, "error", "seconds", "failure"] and list(whole.trial) == list(range(40))
+    assert list(whole) == ["trial", *SPACE, "error", "seconds", "failure"] and list(whole.trial) == list(
+        range(40)
+    )
     failed = whole.depth == 3
-    assert failed.any() and (whole.failure[failed] == "too deep").all() and (whole.failure[~failed] == "").all()
+    assert (
+        failed.any() and (whole.failure[failed] == "too deep").all() and (whole.failure[~failed] == "").all()
+    )
     assert whole.error.isna().equals(failed) and (whole.seconds >= 0).all()
     assert whole.learning_rate.between(1e-4, 1e-1).all() and whole.width.isin([8, 16, 32]).all()
     assert whole.decay.between(0, 1).all()
@@ -47,8 +64,7 @@ def test_table(whole):
 
 def test_tpe_learns_and_random_does_not(whole, tmp_path):
     other = search.run(objective, SPACE, tmp_path / "random.log", trials=40, sampler="random")
-    late = lambda table: table.error[20:].median()
-    assert late(whole) < 0.6 * late(other)
+    assert whole.error[20:].median() < 0.6 * other.error[20:].median()
     assert np.ptp(np.log10(other.learning_rate)) > 2.5
 
 
@@ -57,7 +73,9 @@ def test_resumes_where_it_was(whole, tmp_path):
     part = search.run(objective, SPACE, file, trials=13)
     assert numbers(part).equals(numbers(whole[:13]))
     assert numbers(search.run(objective, SPACE, file, trials=40)).equals(numbers(whole))
-    assert search.run(lambda **_: 1 / 0, SPACE, file, trials=40).equals(search.table(file)), "nothing was left to do"
+    assert search.run(lambda **_: 1 / 0, SPACE, file, trials=40).equals(search.table(file)), (
+        "nothing was left to do"
+    )
 
 
 PROGRAM = """
@@ -86,11 +104,11 @@ def test_killed_in_the_middle(whole, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = search.table(file)
-    assert 15 <= len(kept) < 40 and numbers(kept).equals(numbers(whole[:len(kept)]))
+    assert 15 <= len(kept) < 40 and numbers(kept).equals(numbers(whole[: len(kept)]))
     calls = []
     final = search.run(lambda **h: calls.append(h) or objective(**h), SPACE, file, trials=40)
     assert numbers(final).equals(numbers(whole)) and len(calls) == 40 - len(kept)
-    assert final[:len(kept)].equals(kept), "finished trials are as they were, times included"
+    assert final[: len(kept)].equals(kept), "finished trials are as they were, times included"
 
 
 def test_a_line_that_was_being_written_is_done_again(whole, tmp_path):
@@ -103,29 +121,41 @@ def test_a_line_that_was_being_written_is_done_again(whole, tmp_path):
 
 def test_stop_button(tmp_path):
     seen = []
-    found = search.run(objective, SPACE, tmp_path / "s.log", trials=40, watch=lambda table: seen.append(table) or len(table) == 5)
+    found = search.run(
+        objective,
+        SPACE,
+        tmp_path / "s.log",
+        trials=40,
+        watch=lambda table: seen.append(table) or len(table) == 5,
+    )
     assert len(found) == len(seen) == 5 and seen[-1].equals(found)
 
 
 def test_two_workers(tmp_path):
-    def where(learning_rate, width):                        # a function as one in a notebook
+    def where(learning_rate, width):  # a function as one in a notebook
         time.sleep(0.05)
         return learning_rate + width * 0
 
     space = {"learning_rate": (1e-4, 1e-1, "log"), "width": (1, 3)}
-    one, two = (search.run(where, space, tmp_path / f"{n}.log", trials=12, sampler="random", workers=n) for n in (1, 2))
+    one, two = (
+        search.run(where, space, tmp_path / f"{n}.log", trials=12, sampler="random", workers=n)
+        for n in (1, 2)
+    )
     assert numbers(one).equals(numbers(two))
-    tpe = search.run(where, space, tmp_path / "tpe.log", trials=16, workers=2, watch=lambda table: len(table) == 9)
+    tpe = search.run(
+        where, space, tmp_path / "tpe.log", trials=16, workers=2, watch=lambda table: len(table) == 9
+    )
     assert len(tpe) == 9
     tpe = search.run(where, space, tmp_path / "tpe.log", trials=16, workers=2)
     assert list(tpe.trial) == list(range(16)) and len(tpe.learning_rate.unique()) == 16
 
 
 def test_dask(tmp_path):
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster:
-        with distributed.Client(cluster) as client:
-            found = search.run(objective, SPACE, tmp_path / "dask.log", trials=12, sampler="random", client=client)
-    assert numbers(found).equals(numbers(search.run(objective, SPACE, tmp_path / "one.log", trials=12, sampler="random")))
+    how = {"trials": 12, "sampler": "random"}
+    one_process = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": ":0"}
+    with LocalCluster(**one_process) as cluster, Client(cluster) as client:
+        found = search.run(objective, SPACE, tmp_path / "dask.log", client=client, **how)
+    assert numbers(found).equals(numbers(search.run(objective, SPACE, tmp_path / "one.log", **how)))
 
 
 def test_seeds(whole, tmp_path):
@@ -134,7 +164,9 @@ def test_seeds(whole, tmp_path):
 
 
 def test_an_error_that_is_no_number_is_a_failure(tmp_path):
-    found = search.run(lambda x: math.nan if x > 0.5 else math.inf, {"x": (0.0, 1.0)}, tmp_path / "s.log", trials=8)
+    found = search.run(
+        lambda x: math.nan if x > 0.5 else math.inf, {"x": (0.0, 1.0)}, tmp_path / "s.log", trials=8
+    )
     assert set(found.failure) == {"the error is nan", "the error is inf"} and found.error.isna().all()
 
 
@@ -160,9 +192,16 @@ def test_another_search(tmp_path):
     assert len(search.table(file)) == 2
 
 
-@pytest.mark.parametrize("content", [b"learning_rate,error\n0.1,0.2\n", b"nothing", b'{"op_code":0}\n',
-                                     b'{"op_code":99,"x":1}\n\xff\xfe\n',
-                                     b'{"op_code":0,"worker_id":"a","study_name":"other","directions":[1]}\n'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"learning_rate,error\n0.1,0.2\n",
+        b"nothing",
+        b'{"op_code":0}\n',
+        b'{"op_code":99,"x":1}\n\xff\xfe\n',
+        b'{"op_code":0,"worker_id":"a","study_name":"other","directions":[1]}\n',
+    ],
+)
 def test_a_foreign_file_is_refused_and_kept(content, tmp_path):
     file = tmp_path / "s.log"
     file.write_bytes(content)
@@ -177,22 +216,31 @@ def test_a_damaged_file_is_said(tmp_path):
     search.run(objective, SPACE, file, trials=4)
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([*lines[:3], lines[3][:40] + b"\n", *lines[4:]]))
-    with pytest.raises(ValueError, match="s.log holds no search, or is damaged"):
+    with pytest.raises(ValueError, match=r"s.log holds no search, or is damaged"):
         search.run(objective, SPACE, file, trials=8)
 
 
 def test_no_file_and_no_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="search.run"):
+    with pytest.raises(FileNotFoundError, match=r"search\.run"):
         search.table(tmp_path / "none.log")
     with pytest.raises(ValueError, match="there is no folder"):
         search.run(objective, SPACE, tmp_path / "none" / "s.log")
 
 
-@pytest.mark.parametrize("space, words", [
-    ({}, "is empty"), ({"x": (1, 0)}, "x: give"), ({"x": (0.0, 1.0, "log")}, "low > 0"), ({"x": []}, "x: give"),
-    ({"x": 3}, "not 3"), ({"x": (0, 1, "lin")}, "x: give"), ({"x": (0.0, math.inf)}, "x: give"),
-    ({"x": [(1, 2)]}, "x: give"), ({"error": (0, 1)}, "may be called 'error'"),
-])
+@pytest.mark.parametrize(
+    "space, words",
+    [
+        ({}, "is empty"),
+        ({"x": (1, 0)}, "x: give"),
+        ({"x": (0.0, 1.0, "log")}, "low > 0"),
+        ({"x": []}, "x: give"),
+        ({"x": 3}, "not 3"),
+        ({"x": (0, 1, "lin")}, "x: give"),
+        ({"x": (0.0, math.inf)}, "x: give"),
+        ({"x": [(1, 2)]}, "x: give"),
+        ({"error": (0, 1)}, "may be called 'error'"),
+    ],
+)
 def test_a_space_that_cannot_be(space, words, tmp_path):
     with pytest.raises(ValueError, match=words):
         search.run(objective, space, tmp_path / "s.log")
@@ -208,24 +256,35 @@ def test_optuna_keeps_its_voice_and_reads_the_file(tmp_path, capfd):
     before = optuna.logging.get_verbosity()
     search.run(objective, SPACE, tmp_path / "s.log", trials=3)
     assert optuna.logging.get_verbosity() == before and capfd.readouterr() == ("", "")
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(tmp_path / "s.log")))
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(tmp_path / "s.log"))
+    )
     assert len(optuna.load_study(storage=storage, study_name=None).trials) == 3
     json.loads((tmp_path / "s.log").read_text().splitlines()[-1])
 
 
 def test_picture(whole):
-    picture = plots.png(plots.search(whole, title="TPE"))
-    assert picture == plots.png(plots.search(whole, title="TPE"))
-    fig = plots.search(whole)
-    assert len(fig.axes) == 1 + len(SPACE) and f"in trial {whole.error.idxmin()}" in fig.axes[0].get_title(loc="left")
-    plots.png(plots.search(whole[:1]))
-    assert plots.search(whole[whole.failure != ""]).axes[0].get_title(loc="left") == "No trial has succeeded yet"
+    picture = rendering.png(search.draw(whole, title="TPE"))
+    assert picture == rendering.png(search.draw(whole, title="TPE"))
+    fig = search.draw(whole)
+    title = fig.axes[0].get_title(loc="left")
+    assert len(fig.axes) == 1 + len(SPACE) and f"in trial {whole.error.idxmin()}" in title
+    rendering.png(search.draw(whole[:1]))
+    nothing = search.draw(whole[whole.failure != ""])
+    assert nothing.axes[0].get_title(loc="left") == "No trial has succeeded yet"
     with pytest.raises(ValueError, match="no trial to draw"):
-        plots.search(whole[:0])
+        search.draw(whole[:0])
 
 
-@pytest.mark.parametrize("first, second", [({"w": [1, 3]}, {"w": (1, 3)}), ({"w": (0, 1)}, {"w": (0.0, 1.0)}),
-                                           ({"w": (1, 8)}, {"w": (1, 8, "log")}), ({"w": [1, 2]}, {"w": ["1", "2"]})])
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ({"w": [1, 3]}, {"w": (1, 3)}),
+        ({"w": (0, 1)}, {"w": (0.0, 1.0)}),
+        ({"w": (1, 8)}, {"w": (1, 8, "log")}),
+        ({"w": [1, 2]}, {"w": ["1", "2"]}),
+    ],
+)
 def test_another_space_is_another_search(tmp_path, first, second):
     search.run(lambda w: float(w), first, tmp_path / "s", trials=2)
     with pytest.raises(ValueError, match="holds a search with space"):
@@ -241,3 +300,109 @@ def test_numbers_of_numpy_and_folders(tmp_path):
         search.table(tmp_path)
     with pytest.raises(ValueError, match="trials must be"):
         search.run(lambda w: 0.0, {"w": (0, 9)}, tmp_path / "s", trials=0)
+
+
+# ---- spaces, names and files that a reader may well give
+
+ONCE = {"trials": 8, "sampler": "random"}
+
+
+@pytest.mark.parametrize(
+    "ours, numpys",
+    [
+        ([0.1, 0.2], list(np.array([0.1, 0.2]))),
+        ([0.1, 0.2], np.array([0.1, 0.2])),
+        ([1, 2], list(np.array([1, 2], "int32"))),
+        ([True, False], list(np.array([True, False]))),
+        (["a", "b"], list(np.array(["a", "b"]))),
+        ((1, 4), (np.int64(1), np.int32(4))),
+        ((0.5, 1.0), (np.float64(0.5), np.float32(1.0))),
+        ((1, 64, "log"), (np.int64(1), np.int64(64), "log")),
+    ],
+)
+def test_numbers_of_numpy_make_the_same_space(ours, numpys, tmp_path):
+    def objective(a):
+        assert type(a) in (int, float, bool, str)
+        return 0.0
+
+    one = search.run(objective, {"a": ours}, tmp_path / "one.log", **ONCE)
+    other = search.run(objective, {"a": numpys}, tmp_path / "other.log", **ONCE)
+    assert numbers(one).equals(numbers(other))
+    for first, second in ((ours, numpys), (numpys, ours)):
+        file = tmp_path / f"{first is ours}.log"
+        search.run(objective, {"a": first}, file, trials=3, sampler="random")
+        assert numbers(search.run(objective, {"a": second}, file, **ONCE)).equals(numbers(one))
+
+
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        ((False, True), "a: give"),
+        ((np.False_, np.True_), "a: give"),
+        ((0, True), "a: give"),
+        ([0, False], "are equal"),
+        ([1, 1.0], "are equal"),
+        (["x", "x"], "are equal"),
+        ((np.nan, 1.0), "a: give"),
+        (np.zeros((2, 2)), "a: give"),
+    ],
+)
+def test_true_is_no_number_and_no_choice_stands_twice(values, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        search.run(lambda a: 0.0, {"a": values}, tmp_path / "s.log", trials=2)
+
+
+@pytest.mark.parametrize("which", [-1, 3, -2])
+def test_a_line_that_stands_twice_counts_once(which, tmp_path):
+    file, other = tmp_path / "s.log", tmp_path / "other.log"
+    space = {"a": (0.0, 1.0), "b": [None, "x"]}
+    for f in (file, other):
+        search.run(lambda a, b: a, space, f, trials=3)
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines) + lines[which])
+    assert list(search.table(file).trial) == [0, 1, 2]
+    found = search.run(lambda a, b: a, space, file, trials=14)
+    assert numbers(found).equals(numbers(search.run(lambda a, b: a, space, other, trials=14)))
+
+
+def test_two_trials_of_one_number_are_damage(tmp_path):
+    file = tmp_path / "s.log"
+    search.run(lambda a: a, {"a": (0.0, 1.0)}, file, trials=3)
+    last = file.read_bytes().splitlines(keepends=True)[-1]
+    value = json.loads(last)["value"]
+    file.write_bytes(file.read_bytes() + last.replace(str(value).encode(), b"0.5"))
+    with pytest.raises(ValueError, match="is damaged"):
+        search.table(file)
+
+
+def test_a_file_at_home_or_with_a_mark_at_its_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    search.run(lambda a: a, {"a": (0.0, 1.0)}, "~/s.log", trials=2)
+    file = tmp_path / "s.log"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())  # as an editor on Windows saves it
+    assert len(search.table("~/s.log")) == 2
+    assert len(search.run(lambda a: a, {"a": (0.0, 1.0)}, file, trials=3)) == 3
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"trials": 3.0}, "must be whole numbers"),
+        ({"seed": "a"}, "must be whole numbers"),
+        ({"seed": 0.5}, "must be whole numbers"),
+        ({"seed": -1}, "seed at least 0"),
+        ({"space": {1: (0, 1)}}, "must be a word, not 1"),
+    ],
+)
+def test_one_clear_sentence(change, words, tmp_path):
+    arguments = {"space": {"a": (0, 1)}, "file": tmp_path / "s.log", "trials": 2, **change}
+    with pytest.raises(ValueError, match=words):
+        search.run(lambda a: 0.0, **arguments)
+    assert not (tmp_path / "s.log").exists()
+
+
+def test_a_picture_of_odd_names(tmp_path):
+    space = {"b$_$": ["$x$", "_y"], "a_b": [True, False], "c": [math.nan, 1.0]}
+    found = search.run(lambda **h: float(h["a_b"]), space, tmp_path / "s.log", trials=6)
+    fig = search.draw(found)
+    assert rendering.png(fig) and fig.axes[1].get_xlabel() == r"b\$ \$"
