@@ -22,7 +22,8 @@ from gpaw import PW
 
 import gather
 from common import npz_bytes, run, update_checksums, write_whole
-from lipon import PACKAGES, calculator, unit_cell
+from lipon import PACKAGES, calculator
+from lipon_cells import unit_cell
 
 CONFIGS = ["k0000-0", "k0000-2", "k0011-0"]     # without N twice, then with 3 N
 KPOINTS = {"k0000-0": (2, 1, 1), "k0011-0": (1, 2, 1)}      # two along the shortest axis, 6.2 A: what the large cells have

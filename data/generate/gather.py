@@ -7,7 +7,7 @@ comes from the first.  The same sources give the same bytes.  Where a number goe
 
     numbers, positions, cell        the structure, a frame of configurations.extxyz (a molecule has no cell)
     energy, forces, stress          results of that frame, attached as ASE does
-    eps, occ, share                 levels.npz
+    eps, occ, share, weight         levels.npz
     TABLE/COLUMN, one a row         TABLE.csv, with the configuration's name in front
     any other number or word        the frame's info, a column of the loader's table
     any other array                 an array of the frame, one row an atom
@@ -29,9 +29,9 @@ from common import npz_bytes, update_checksums, write_whole
 
 STRUCTURE = ["numbers", "positions", "cell"]
 CALCULATED = ["energy", "forces", "stress"]
-LEVELS = {"eps": "float64", "occ": "float32", "share": "float32"}
+LEVELS = {"eps": "float64", "occ": "float32", "share": "float32", "weight": "float32"}
 DIGITS = {"positions": 6, "cell": 8, "energy": 6, "forces": 5, "stress": 7,             # A, eV, eV/A, eV/A^3
-          "hirshfeld": 5, "potential": 4, "eps": 5, "share": 4,                         # e, eV, eV, part of 1
+          "hirshfeld": 5, "potential": 4, "eps": 5, "share": 4, "weight": 4,                         # e, eV, eV, part of 1
           "homo": 5, "lumo": 5, "distance": 6, "t1": 5,                                 # eV, eV, A, 1
           **dict.fromkeys(["hf", "pbe", "b3lyp", "mp2", "ccsd", "ccsdt"], 6),           # eV
           "energy_per_atom": 6, "lattice_constant": 5, "bulk_modulus": 2, "bulk_modulus_derivative": 3, "fit_rms": 6,

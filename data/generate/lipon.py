@@ -19,12 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ase import Atom, units
-from ase.geometry import get_distances
+from ase import units
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import FIRE
-from ase.spacegroup import crystal
 from chgnet.model import CHGNet
 from chgnet.model.dynamics import CHGNetCalculator
 from gpaw import PW, FermiDirac
@@ -32,6 +30,7 @@ from gpaw.analyse.hirshfeld import HirshfeldPartitioning
 from gpaw.calculator import GPAW
 
 from common import numbers, npz_bytes, run
+from lipon_cells import dope, host
 
 N_NITROGEN = [0, 1, 1, 2, 2, 3, 4, 1]           # of families 0 and 1, 2 and 3, ...; then again from the start
 LARGE = 1000                                    # number of the first large family; they count on from there
@@ -39,48 +38,8 @@ LARGE_NITROGEN = [1, 1, 0, 2, 3, 4, 6, 8]       # of the large families; then ag
 STEPS, LARGE_STEPS = [15, 45, 45], [60]         # of 1.5 fs, before each snapshot of a family
 TEMPERATURES = [300, 600, 900, 1200]            # K
 VALENCE = {"Li": 1, "P": 5, "O": 6, "N": 5}     # electrons of the PAW data sets
+RADII = {"Li": 0.76, "P": 0.6, "O": 1.0, "N": 1.05}      # A: borders between atoms near the least density on the line between them
 PACKAGES = ["ase", "chgnet", "gpaw", "gpaw-data", "numpy", "scipy", "torch"]
-
-
-def unit_cell(phase):
-    """Li3PO4: "beta" (Pmn2_1, 16 atoms) or "gamma" (Pnma, 32 atoms); lattice about 1 % above the measured one.
-
-    beta: C. Keffer et al., Inorg. Chem. 6, 119 (1967).
-    """
-    if phase == "beta":
-        return crystal(["Li", "Li", "P", "O", "O", "O"],
-                       [(0.248, 0.328, 0.986), (0.0, 0.157, 0.489), (0.0, 0.824, 0.0),
-                        (0.208, 0.686, 0.898), (0.0, 0.105, 0.898), (0.0, 0.816, 0.321)],
-                       spacegroup=31, cellpar=[6.157, 5.283, 4.907, 90, 90, 90])
-    return crystal(["Li", "Li", "P", "O", "O", "O"],
-                   [(0.163, 0.503, 0.303), (0.424, 0.25, 0.205), (0.411, 0.75, 0.309),
-                    (0.342, 0.544, 0.206), (0.050, 0.75, 0.292), (0.0904, 0.25, 0.124)],
-                   spacegroup=62, cellpar=[10.56, 6.16, 4.96, 90, 90, 90])
-
-
-def host(phase, large=False):
-    """64 atoms of Li3PO4, or 128."""
-    return unit_cell(phase) * {"beta": (1 + large, 2, 2), "gamma": (1, 1 + large, 2)}[phase]
-
-
-def dope(atoms, n, rng):
-    """A copy with n O atoms replaced by N, and n Li atoms added, each in a void drawn from the roomiest.
-
-    A grid point is the roomier the farther its nearest cation (up to 2.1 A) and its nearest anion (up to 1.9 A).
-    """
-    atoms = atoms.copy()
-    oxygen = [i for i, symbol in enumerate(atoms.symbols) if symbol == "O"]
-    for i in rng.choice(oxygen, n, replace=False) if n else []:
-        atoms[int(i)].symbol = "N"
-    axis = np.linspace(0, 1, 20, endpoint=False)
-    grid = np.stack(np.meshgrid(axis, axis, axis), -1).reshape(-1, 3) @ atoms.cell.array
-    for _ in range(n):
-        distances = get_distances(grid, atoms.positions, cell=atoms.cell, pbc=True)[1]
-        cations = np.isin(atoms.symbols, ["Li", "P"])
-        room = (np.minimum(distances[:, cations].min(1), 2.1)
-                + np.minimum(distances[:, ~cations].min(1), 1.9))
-        atoms.append(Atom("Li", grid[rng.choice(np.where(room > room.max() - 0.2)[0])]))
-    return atoms
 
 
 @functools.cache
@@ -125,11 +84,30 @@ def calculator(atoms, log, **finer):
     return GPAW(**{**settings, **finer})
 
 
+def weights(atoms, calc):
+    """Each atom's part of the electrons of each band, [atoms, bands]; 1 over all atoms.
+
+    Space is divided among the atoms, a point to the atom whose distance less `RADII` is smallest; the bands' smooth parts are
+    summed there, and what the PAW spheres lack is added to their atoms (P. E. Bloechl, Phys. Rev. B 50, 17953 (1994), eq. 11).
+    Only for cells at right angles.
+    """
+    kpt = calc.wfs.kpt_u[0]
+    points = np.moveaxis(calc.wfs.gd.get_grid_point_coordinates(), 0, -1).reshape(-1, 3) * units.Bohr
+    size = atoms.cell.lengths()
+    distances = [np.linalg.norm((points - position + size / 2) % size - size / 2, axis=1) - RADII[symbol]
+                 for position, symbol in zip(atoms.positions, atoms.symbols)]
+    owner = np.argmin(distances, axis=0) == np.arange(len(atoms))[:, None]
+    smooth = np.array([np.abs(calc.get_pseudo_wave_function(band=n)).ravel() ** 2 for n in range(len(kpt.eps_n))])
+    sphere = [np.einsum("ni,ij,nj->n", kpt.P_ani[a].conj(), calc.setups[a].dO_ii, kpt.P_ani[a]).real for a in range(len(atoms))]
+    return owner @ smooth.T * (atoms.get_volume() / len(points)) + sphere
+
+
 def label(atoms, calc):
     """What DFT says of one snapshot.
 
     Returns energy (eV), forces (eV/A), hirshfeld charges (e) and potential (eV, of an electron) of each atom; eps (eV) and
-    occ (0 to 2) of each band; share [atoms, bands], each atom's part of the band by PAW projections, 1 over all atoms.
+    occ (0 to 2) of each band; share [atoms, bands], each atom's part of the band by PAW projections, 1 over all atoms;
+    weight [atoms, bands], its part of the band's electrons, likewise.
     """
     atoms = atoms.copy()
     atoms.calc = calc
@@ -140,7 +118,7 @@ def label(atoms, calc):
             "hirshfeld": HirshfeldPartitioning(calc).get_charges(),
             "potential": np.array(calc.get_atomic_electrostatic_potentials()),
             "eps": calc.get_eigenvalues(), "occ": calc.get_occupation_numbers(),
-            "share": (share / share.sum(0)).astype("float32")}
+            "share": (share / share.sum(0)).astype("float32"), "weight": weights(atoms, calc).astype("float32")}
 
 
 def work(family, logs):
