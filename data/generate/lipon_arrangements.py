@@ -1,8 +1,8 @@
 """LiPON: energies of relaxed arrangements, pairs, bridges and lone N compared at the same composition.
 
-A pattern is a phase and the motifs of a cell; an arrangement is a pattern with one of three placements of the Li: in other
-voids, or where tetrahedra were condensed, another Li gone.  CHGNet relaxes the positions in the host's cell; GPAW labels what
-comes out, with the settings of `lipon.py`.
+A pattern is a phase and the motifs of a cell; an arrangement is a pattern with one of three placements of the
+Li: in other voids, or where tetrahedra were condensed, another Li gone.  CHGNet relaxes the positions in the
+host's cell; GPAW labels what comes out, with the settings of `lipon.py`.
 
     python data/generate/lipon_arrangements.py --out runs/lipon_arrangements --workers 2
 
@@ -21,7 +21,8 @@ from lipon import PACKAGES
 from lipon_cells import add_lithium, missing_lithium, place
 from lipon_motifs import labelled, relax
 
-# Groups of the same composition, the first of each what the others are measured from: lone N, or what has the O bridge.
+# Groups of the same composition, the first of each what the others are measured from: lone N, or what has the
+# O bridge.
 GROUPS = [
     (["lone", "lone"], ["pair"]),
     (["oxygen bridge", "lone"], ["bridge"]),
@@ -60,7 +61,9 @@ def work(task, logs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Compute relaxed arrangements of LiPON; run it again to go on.")
+    parser = argparse.ArgumentParser(
+        description="Compute relaxed arrangements of LiPON; run it again to go on."
+    )
     parser.add_argument("--out", required=True, type=Path, help="folder of the results")
     parser.add_argument("--workers", type=int, default=1, help="processes, of one core each")
     arguments = parser.parse_args()

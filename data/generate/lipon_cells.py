@@ -1,4 +1,4 @@
-"""Cells of LiPON: beta- and gamma-Li3PO4 with O replaced by N, at random or in motifs built on purpose.  Needs only ASE.
+"""Cells of LiPON: Li3PO4 with O replaced by N, at random or in motifs built on purpose.  Needs only ASE.
 
 Motifs: a lone N on a P, two (a pair) or three N on one P, and an N that bridges two P, as in the glass.
 Li +1, P +5, O -2, N -3: every cell adds up to zero.
@@ -16,7 +16,7 @@ BOND = 2.2  # A, P to O or N in a snapshot: bonds are 1.5 to 1.9 there, the next
 
 
 def unit_cell(phase):
-    """Li3PO4: "beta" (Pmn2_1, 16 atoms) or "gamma" (Pnma, 32 atoms); lattice about 1 % above the measured one.
+    """Li3PO4: "beta" (Pmn2_1, 16 atoms) or "gamma" (Pnma, 32); lattice about 1 % above the measured one.
 
     beta: C. Keffer et al., Inorg. Chem. 6, 119 (1967).
     """
@@ -57,7 +57,7 @@ def host(phase, large=False):
 def add_lithium(atoms, n, rng):
     """Add n Li atoms, in place, each in a void drawn from the roomiest.
 
-    A grid point is the roomier the farther its nearest cation (up to 2.1 A) and its nearest anion (up to 1.9 A).
+    A grid point is the roomier the farther its nearest cation (to 2.1 A) and its nearest anion (to 1.9 A).
     """
     axis = np.linspace(0, 1, 20, endpoint=False)
     grid = np.stack(np.meshgrid(axis, axis, axis), -1).reshape(-1, 3) @ atoms.cell.array
@@ -79,14 +79,14 @@ def dope(atoms, n, rng):
 
 
 def bonds(atoms):
-    """P-O and P-N bonds up to `BOND`: index of the P, index of the anion, and the distance (A), one a bond."""
+    """P-O and P-N bonds up to `BOND`: index of the P, of the anion, and the distance (A), one a bond."""
     first, second, lengths = neighbor_list("ijd", atoms, {("P", "O"): BOND, ("P", "N"): BOND})
     phosphorus = atoms.numbers[first] == 15
     return first[phosphorus], second[phosphorus], lengths[phosphorus]
 
 
 def group(atoms, n, rng, used):
-    """Replace n O of one P by N, in place; `used`: indices of the P that have been changed, to which this P is added."""
+    """Replace n O of one P by N, in place; its index is added to `used`, those of the P changed before."""
     centre, anion, _ = bonds(atoms)
     phosphorus = rng.choice(np.setdiff1d(np.flatnonzero(atoms.symbols == "P"), used))
     used.append(phosphorus)
@@ -94,11 +94,12 @@ def group(atoms, n, rng, used):
 
 
 def condense(atoms, rng, used, symbol="N", vacancy=0):
-    """Condense two PO4 into one that shares a corner, in place: two O become one atom between them, and a Li near it goes.
+    """Condense two PO4 into one with a shared corner, in place.
 
-    The two O are drawn from the three closest such pairs.  Their P are moved together, each with its own three O, so that both
-    are 1.9 A from the shared corner.  symbol: of the corner.   vacancy: which Li goes, 0 the nearest to the corner.
-    used: as in `group`.   Returns the indices of the O and the Li to delete.
+    Two O become one atom between them, and a Li near it goes.  The two O are drawn from the three closest
+    such pairs.  Their P are moved together, each with its own three O, so that both are 1.9 A from the
+    shared corner.  symbol: of the corner.   vacancy: which Li goes, 0 the nearest to the corner.   used: as in
+    `group`.   Returns the indices of the O and the Li to delete.
     """
     centre, anion, _ = bonds(atoms)
     free = ~np.isin(centre, used) & (atoms.numbers[anion] == 8)
@@ -119,9 +120,10 @@ def condense(atoms, rng, used, symbol="N", vacancy=0):
 
 
 def place(kinds, phase, rng, vacancy=0):
-    """A cell of `phase` with a motif for each of `kinds`: "lone", "pair", "triple", "bridge" or "oxygen bridge".
+    """A cell of `phase` with a motif for each of `kinds`.
 
-    vacancy: as in `condense`.   The Li that make the cell neutral are still to be added.
+    kinds: of "lone", "pair", "triple", "bridge", "oxygen bridge".   vacancy: as in `condense`.   The Li that
+    make the cell neutral are still to be added.
     """
     atoms, used, gone = host(phase), [], []
     for kind in kinds:
@@ -139,8 +141,9 @@ def missing_lithium(atoms):
 
 
 def motifs(atoms):
-    """Motif of each N by its bonds: "bridge" (to two P), else by the N on its P "lone", "pair", "triple"; "loose" without a P.
+    """Motif of each N by its bonds.
 
+    "bridge" (to two P), else by the N on its P "lone", "pair", "triple"; "loose" without a P.
     Returns index of the N -> motif.
     """
     centre, anion, _ = bonds(atoms)

@@ -1,12 +1,13 @@
-"""LiPON with motifs built on purpose: pairs of N on one P, N that bridges two P, three N on one P; labels as in `lipon.py`.
+"""LiPON with motifs built on purpose: pairs of N on one P, N that bridges two P, three N on one P.
 
-A family is one cell and one short trajectory, as there; motifs, phase and temperature follow from its number, so that every
-eight families hold four of pairs, two of bridges, one of three N on a P or of two bridges, and one of lone N.
+A family is one cell and one short trajectory, and labelled, as in `lipon.py`; motifs, phase and temperature
+follow from its number, so that every eight families hold four of pairs, two of bridges, one of three N on a
+P or of two bridges, and one of lone N.
 
     python data/generate/lipon_motifs.py --out runs/lipon_motifs --workers 2
 
-writes `k2000-0.npz` and so on for all families but the sealed ones, which `lipon_sealed.py` makes into a dataset of their own;
-`gather.py` makes the dataset of them.
+writes `k2000-0.npz` and so on for all families but the sealed ones, which `lipon_sealed.py` makes into a
+dataset of their own; `gather.py` makes the dataset of them.
 """
 
 import argparse
@@ -46,11 +47,13 @@ BUILT = [
     ("pairs", ["pair"]),
     ("lone", ["lone", "lone", "lone"]),
 ]
-# Drawn once with numpy's default_rng(20261125), in this order: three of pairs, two of bridges, one of three N on a P or of two
-# bridges; and all four of lone N.
+# Drawn once with numpy's default_rng(20261125), in this order: three of pairs, two of bridges, one of three N
+# on a P or of two bridges; and all four of lone N.
 SEALED = [2003, 2004, 2007, 2009, 2010, 2015, 2023, 2028, 2029, 2031]
-PULL, LENGTH = 30.0, 1.68  # eV/A^2, A: springs that hold two P this near to their corner while the cell relaxes at first
-BRIDGE_LENGTHS, BRIDGE_ANGLES = (1.55, 1.75), (105, 155)  # A and degrees; else the relaxed bridge is no bridge
+# Springs that hold two P near to their corner while the cell relaxes at first: eV/A^2, A.
+PULL, LENGTH = 30.0, 1.68
+# A and degrees; a relaxed bridge outside these is no bridge.
+BRIDGE_LENGTHS, BRIDGE_ANGLES = (1.55, 1.75), (105, 155)
 
 
 def plan(k):
@@ -61,7 +64,9 @@ def plan(k):
 
 
 def relax(atoms, kinds, fmax=0.1, steps=50):
-    """Relax the positions by CHGNet; where tetrahedra were condensed, with springs first, and then for 300 steps at most.
+    """Relax the positions by CHGNet.
+
+    Where tetrahedra were condensed, with springs first, and then for 300 steps at most.
 
     Raises RuntimeError where a motif is lost, or a bridge is no bridge.
     """
@@ -79,7 +84,8 @@ def relax(atoms, kinds, fmax=0.1, steps=50):
     if motifs(atoms) != built:
         raise RuntimeError(f"{kinds} became {motifs(atoms)}")
     for length, angle in bridges(atoms):
-        if not (BRIDGE_LENGTHS[0] < length < BRIDGE_LENGTHS[1] and BRIDGE_ANGLES[0] < angle < BRIDGE_ANGLES[1]):
+        (shortest, longest), (least, most) = BRIDGE_LENGTHS, BRIDGE_ANGLES
+        if not (shortest < length < longest and least < angle < most):
             raise RuntimeError(f"a bridge with bonds of {length:.2f} A and an angle of {angle:.0f} degrees")
 
 
@@ -109,7 +115,7 @@ def trajectory(k):
 
 
 def labelled(structures, name, logs):
-    """The files of structures of one kind and cell, for `common.run`; the wave functions of one start the next.
+    """The files of structures of one cell, for `common.run`; the wave functions of one start the next.
 
     structures: yields file name and `Atoms`.   name: of GPAW's log in the folder `logs`.
     """
@@ -130,12 +136,16 @@ def labelled(structures, name, logs):
 def work(family, logs):
     """The files of one family."""
     snapshots = trajectory(int(family[1:]))
-    yield from labelled(((f"{family}-{atoms.info['snapshot']}.npz", atoms) for atoms in snapshots), family, logs)
+    yield from labelled(
+        ((f"{family}-{atoms.info['snapshot']}.npz", atoms) for atoms in snapshots), family, logs
+    )
 
 
 def main(families):
     """Compute these families; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Compute LiPON with motifs built on purpose; run it again to go on.")
+    parser = argparse.ArgumentParser(
+        description="Compute LiPON with motifs built on purpose; run it again to go on."
+    )
     parser.add_argument("--out", required=True, type=Path, help="folder of the results")
     parser.add_argument("--workers", type=int, default=1, help="processes, of one core each")
     arguments = parser.parse_args()
