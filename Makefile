@@ -2,12 +2,14 @@
 
 # What runs the set-up, which looks for another Python where this one does not fit.
 PYTHON ?= python3
-# For example LAB_FLAGS=--no-browser, TEST_FLAGS="-k skeleton".
+# For example LAB_FLAGS=--no-browser, TEST_FLAGS="-k packaging".
 LAB_FLAGS ?=
 TEST_FLAGS ?=
 LOCK_FLAGS ?=
 # Test processes side by side.
 JOBS ?= 2
+# What ruff reads; notebooks have their own settings, in notebooks/ruff.toml.
+LINTED = mlms_helpers tests scripts benchmarks tools data/generate settings notebooks
 GENERATE_PYTHON ?= .venv-generate/bin/python
 # Where `make data` keeps what is finished; the same command goes on from there.
 RUN ?= runs/$(NAME)
@@ -15,13 +17,18 @@ RUN ?= runs/$(NAME)
 # A reader's own PYTHONPATH (modules on a cluster, say) would hide the locked packages.
 unexport PYTHONPATH
 unexport PYTHONHOME
+# For terminals and consoles of the lab; kernels read settings/etc/ipython.
+export KERAS_BACKEND ?= jax
 
 SHELL = /bin/sh
 BIN = .venv/bin
 START = $(wildcard notebooks/00-start-here.ipynb)
 ROOT_USER = $(filter 0,$(shell id -u))
 
-.PHONY: help lab test setup lock data bench clean
+# The generators: what takes --out and makes a dataset; the others in that folder help them or check.
+GENERATORS = $(filter-out convergence_%,$(patsubst data/generate/%.py,%,$(shell grep -l -- '"--out"' data/generate/*.py)))
+
+.PHONY: help lab test lint format setup lock data bench clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*##/  make \1 -/p' Makefile
@@ -30,9 +37,17 @@ lab: setup  ## open the course in JupyterLab; installs it into .venv first, wher
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m jupyterlab $(START) $(if $(ROOT_USER),--allow-root) $(LAB_FLAGS)
 
 # One pytest for all; a notebook or a module stays in one process (loadscope), cell by cell.
-test: setup  ## run every test: unit, property-based, notebooks, browser
-	$(BIN)/python -m pytest tests $(wildcard notebooks) --nbval --nbval-current-env --nbval-cell-timeout=180 \
+test: lint  ## run every test: lint, unit, property-based, notebooks, browser
+	$(BIN)/python -m pytest tests $(wildcard notebooks) --nbval --nbval-current-env --nbval-cell-timeout=900 \
 	    --nbval-sanitize-with tests/nbval-sanitize.cfg -n $(JOBS) --dist loadscope $(TEST_FLAGS)
+
+lint: setup  ## read all code with ruff, without running it
+	$(BIN)/ruff check $(LINTED)
+	$(BIN)/ruff format --check $(LINTED)
+
+format: setup  ## let ruff lay out all code, and mend what it can
+	$(BIN)/ruff check --fix $(LINTED)
+	$(BIN)/ruff format $(LINTED)
 
 setup:  ## install only: .venv with all that the course and its tests need
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null || { \
@@ -46,18 +61,15 @@ lock:  ## bring requirements.lock up to date with pyproject.toml (needs uv); LOC
 	    --extra test --group build $(LOCK_FLAGS) pyproject.toml --output-file requirements.lock >/dev/null
 
 data:  ## compute a dataset anew, then bring data/NAME up to date: make data NAME=octet ARGS="--workers 2"
-	@test -n "$(NAME)" -a -f "data/generate/$(NAME).py" || { echo "mlms: give NAME=, one of the generators in data/generate:" \
-	    $(filter-out common eos gather convergence_% check_%,$(patsubst data/generate/%.py,%,$(wildcard data/generate/*.py))) >&2; exit 1; }
+	@test -n "$(filter $(NAME),$(GENERATORS))" || { echo "mlms: give NAME=, one of: $(GENERATORS)." >&2; exit 1; }
 	@command -v $(GENERATE_PYTHON) >/dev/null || { echo "mlms: the generators need their own environment:" \
-	    "python3 -m venv .venv-generate && .venv-generate/bin/pip install -e '.[generate]'" >&2; exit 1; }
+	    "python3 -m venv .venv-generate && .venv-generate/bin/pip install -e '.[generate]'." >&2; exit 1; }
 	@mkdir -p $(RUN) data/$(NAME)
 	$(GENERATE_PYTHON) data/generate/$(NAME).py --out $(RUN) $(ARGS)
 	$(GENERATE_PYTHON) data/generate/gather.py $(RUN) $(dir $(wildcard data/$(NAME)/configurations.extxyz)) --into data/$(NAME)
 
-bench: setup  ## measure speed and models anew, into docs/: on a machine that does nothing else
-	@missed=; for what in training:training-speed descriptors:descriptor-speed parallel:parallel slider:slider-speed hole_traps:hole-trap-levels; do \
-	    $(BIN)/python -m benchmarks.$${what%%:*} --table docs/$${what##*:}.md || missed="$$missed $${what%%:*}"; done; \
-	    test -z "$$missed" || { echo "mlms: what was asked for is missed, or could not be measured, in:$$missed" >&2; exit 1; }
+bench: setup  ## measure speed and models anew, into docs/: make bench, or make bench NAME="training slider"
+	$(BIN)/python -m benchmarks $(NAME)
 
 clean:  ## remove what tests and builds left; .venv stays
 	rm -rf .pytest_cache .hypothesis build *.egg-info setup.log
