@@ -1,0 +1,262 @@
+"""LixTiS2 (1T): energies of orderings of Li on the octahedral sites of the gap, by density-functional theory.
+
+Every ordering of all cells of up to five formula units in the plane, by enumeration, small cells
+first.  The cell lies between those measured of TiS2 and LiTiS2, in proportion to x; CHGNet relaxes the
+positions in it, and a few steps by the forces of DFT follow.  Dispersion, D3(BJ), stands beside the energy
+as a number of its own.
+
+    python data/generate/lixtis2.py --out runs/lixtis2 --workers 2
+
+writes `o1-00.npz` (formula units, number) and so on, and `element-Li.npz`, the metal; `gather.py` makes
+the dataset of them.  And
+
+    python data/generate/lixtis2.py --convergence data/lixtis2 --out runs/lixtis2-convergence
+
+compares the two end members with finer settings.
+
+Cells: TiS2 a 3.407, c 5.695 A; LiTiS2 3.455, 6.195 A, M. S. Whittingham, Prog. Solid State Chem. 12, 41
+(1978). PBE-D3(BJ): S. Grimme, S. Ehrlich, L. Goerigk, J. Comput. Chem. 32, 1456 (2011).
+"""
+
+import argparse
+import functools
+import json
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk, niggli_reduce
+from ase.optimize import BFGS, FIRE
+from ase.spacegroup.symmetrize import refine_symmetry
+from chgnet.model.dynamics import CHGNetCalculator
+from dftd3.ase import DFTD3
+from gpaw import PW, FermiDirac
+from gpaw.calculator import GPAW
+
+from common import npz_bytes, run, update_checksums, write_whole
+from gather import from_dataset, structure
+from lipon import chgnet
+
+EMPTY, FULL = (3.407, 5.695), (3.455, 6.195)  # a and c of TiS2 and LiTiS2, A, as measured
+SULFUR = 1.43  # height of S above Ti, A, to start from
+CUTOFF, DENSITY, WIDTH = 400, 4.0, 0.1  # eV; k points per 1/A; eV
+METAL = {"kpts": {"density": 8.0, "gamma": True}}  # bcc Li, 3.44 A
+# Turns and mirrors of the hexagonal plane, as matrices for its two axes at 120 degrees.
+METRIC = np.array([[1, -0.5], [-0.5, 1]])
+MATRICES = [np.reshape(entries, (2, 2)) for entries in product((-1, 0, 1), repeat=4)]
+OPERATIONS = [m for m in MATRICES if np.allclose(m @ METRIC @ m.T, METRIC)]
+FMAX = 0.05  # eV/A, where the steps by DFT end
+FINER = {
+    "cutoff": {"mode": PW(600)},
+    "kpoints": {"kpts": {"density": 5.2, "gamma": True}},
+    "width": {"occupations": FermiDirac(0.05)},
+}
+MEANING = (
+    "shipped minus finer, eV a formula unit, at the same positions: the energies of the end members, and their "
+    "difference, which the voltage is made of; cutoff: 600 eV; kpoints: density 5.2 per 1/A; width: 0.05 eV"
+)
+PACKAGES = ["ase", "chgnet", "dftd3", "gpaw", "gpaw-data", "numpy", "scipy", "torch"]
+
+
+def shapes(n):
+    """The supercells of n formula units in the plane, one of each lattice: rows (a, b), (0, c) as (a, b,
+    c)."""
+    return [(a, b, n // a) for a in range(1, n + 1) if n % a == 0 for b in range(n // a)]
+
+
+def sites(shape):
+    """The sites of a supercell, int [n, 2], in units of the small cell's axes."""
+    return np.array([(i, j) for i in range(shape[0]) for j in range(shape[2])])
+
+
+def fold(points, shape):
+    """Number, in `sites(shape)`, of each of the points, int [n, 2]."""
+    a, b, c = shape
+    turns, i = np.divmod(points[:, 0], a)
+    return i * c + (points[:, 1] - turns * b) % c
+
+
+def guises(shape, occupied):
+    """The same ordering turned and mirrored in the twelve ways of the lattice, and moved: a set of (shape,
+    occupied)."""
+    found, n = set(), len(occupied)
+    rows = np.array([shape[:2], (0, shape[2])])
+    for operation in OPERATIONS:
+        other = next(o for o in shapes(n) if not fold(rows @ operation, o).any())
+        for shift in sites(other):
+            turned = np.empty(n, bool)
+            turned[fold(sites(shape) @ operation + shift, other)] = occupied
+            found.add((other, tuple(turned.tolist())))
+    return found
+
+
+def smallest(shape, occupied):
+    """Whether no smaller cell holds this ordering: no shift within the cell leaves it as it is."""
+    shifts = sites(shape)[1:]
+    return not any(
+        (np.array(occupied)[fold(sites(shape) + shift, shape)] == occupied).all() for shift in shifts
+    )
+
+
+def cell(shape, occupied):
+    """The supercell with Li where `occupied`; before relaxation."""
+    x = np.mean(occupied)
+    a, c = ((1 - x) * e + x * f for e, f in zip(EMPTY, FULL, strict=True))
+    positions = [(0, 0, 0), (1 / 3, 2 / 3, SULFUR / c), (2 / 3, 1 / 3, 1 - SULFUR / c), (0, 0, 0.5)]
+    unit = Atoms("TiS2Li", cell=[a, a, c, 90, 90, 120], scaled_positions=positions, pbc=True)
+    atoms = Atoms(
+        cell=[*np.array([shape[:2], (0, shape[2])]) @ unit.cell.array[:2], unit.cell.array[2]], pbc=True
+    )
+    for (i, j), filled in zip(sites(shape), occupied, strict=True):
+        new = unit[: 3 + filled].copy()
+        new.positions += (i, j, 0) @ unit.cell.array
+        atoms += new
+    return atoms
+
+
+def orderings(largest=5):
+    """Name -> cell of every ordering of cells of up to `largest` formula units, small cells first."""
+    found = {}
+    for n in range(1, largest + 1):
+        seen, number = set(), 0
+        for shape, occupied in product(shapes(n), product([False, True], repeat=n)):
+            if (shape, occupied) in seen or not smallest(shape, occupied):
+                continue
+            seen |= guises(shape, occupied)
+            atoms = cell(shape, occupied)
+            niggli_reduce(atoms)
+            atoms.info = {"x": float(np.mean(occupied)), "units": n}
+            found[f"o{n}-{number:02d}"] = atoms
+            number += 1
+    return found
+
+
+def relax(atoms):
+    """Positions by CHGNet in the cell given, symmetry kept exact; a copy.  Raises RuntimeError if it does
+    not end."""
+    atoms = atoms.copy()
+    atoms.calc = CHGNetCalculator(chgnet(), use_device="cpu")
+    if not FIRE(atoms, logfile=None).run(fmax=0.02, steps=300):
+        raise RuntimeError("not relaxed after 300 steps")
+    atoms.calc = None
+    refine_symmetry(atoms, symprec=0.03)
+    return atoms
+
+
+def calculator(log, **finer):
+    """GPAW: PBE, PAW, plane waves, Gamma-centred k points.   finer: GPAW's arguments in place of these."""
+    settings = {
+        "mode": PW(CUTOFF),
+        "xc": "PBE",
+        "kpts": {"density": DENSITY, "gamma": True},
+        "occupations": FermiDirac(WIDTH),
+        "nbands": "120%",
+        "symmetry": {"tolerance": 1e-5},
+        "convergence": {"energy": 2e-5, "density": 1e-3, "eigenstates": 1e-4},
+        "txt": log,
+    }
+    return GPAW(**{**settings, **finer})
+
+
+def dispersion(atoms):
+    """D3(BJ) for PBE, eV."""
+    atoms = atoms.copy()
+    atoms.calc = DFTD3(method="PBE", damping="d3bj")
+    return atoms.get_potential_energy()
+
+
+def ordering(atoms, log, steps):
+    """The bytes of an ordering's file: what DFT says of it after at most `steps` steps by its own forces.
+
+    energy: eV, extrapolated to zero width of the occupations.  energy_chgnet_positions: that before the
+    steps.
+    """
+    atoms = relax(atoms)
+    atoms.calc = calculator(log)
+    start = atoms.get_potential_energy()
+    optimizer = BFGS(atoms, logfile=None, maxstep=0.05)
+    optimizer.run(fmax=FMAX, steps=steps)
+    labels = {
+        "energy": atoms.get_potential_energy(),
+        "forces": atoms.get_forces(),
+        "energy_d3": dispersion(atoms),
+        "energy_chgnet_positions": start,
+        "dft_steps": optimizer.nsteps,
+    }
+    structure = {"numbers": atoms.numbers, "positions": atoms.positions, "cell": atoms.cell.array}
+    return npz_bytes({**structure, **atoms.info, **labels})
+
+
+def metal(log):
+    """The bytes of the file of bcc Li: energies of an atom, eV."""
+    atoms = bulk("Li", "bcc", a=3.44)
+    atoms.calc = calculator(log, **METAL)
+    return npz_bytes({"energy_metal": atoms.get_potential_energy(), "energy_metal_d3": dispersion(atoms)})
+
+
+def work(name, logs, steps):
+    """One file, for `common.run`."""
+    if name == "element-Li":
+        yield f"{name}.npz", functools.partial(metal, f"{logs}/{name}.txt")
+    else:
+        yield f"{name}.npz", functools.partial(ordering, orderings()[name], f"{logs}/{name}.txt", steps)
+
+
+def finer_work(name, data, logs):
+    """One end member with a finer setting, for `common.run`."""
+    config, setting = name.split("_")
+
+    def compute():
+        atoms = structure(config, from_dataset(data)[config])
+        atoms.calc = calculator(f"{logs}/{name}.txt", **FINER[setting])
+        return npz_bytes({"energy": atoms.get_potential_energy()})
+
+    yield f"{name}.npz", compute
+
+
+def convergence(data, folder, workers):
+    """Compute the end members with finer settings, write `convergence.json` beside the data; the exit
+    status."""
+    names = [f"{config}_{setting}" for config in ("o1-00", "o1-01") for setting in FINER]
+    tasks = {name: [f"{name}.npz"] for name in names}
+    work = functools.partial(finer_work, data=data, logs=folder / "gpaw")
+    status = run(tasks, work, folder, workers, PACKAGES)
+    if status:
+        return status
+    shipped, report = from_dataset(data), {"meaning": MEANING}
+    for setting in FINER:
+        empty, full = (
+            float(shipped[config]["energy"] - np.load(folder / f"{config}_{setting}.npz")["energy"])
+            for config in ("o1-00", "o1-01")
+        )
+        numbers = {"TiS2": empty, "LiTiS2": full, "difference": full - empty}
+        report[setting] = {key: round(value, 4) + 0.0 for key, value in numbers.items()}
+    write_whole(data / "convergence.json", (json.dumps(report, indent=2) + "\n").encode("utf-8"))
+    update_checksums(data)
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Compute orderings of LixTiS2; run it again to go on.")
+    parser.add_argument("--units", type=int, default=5, help="formula units of the largest cells")
+    parser.add_argument("--steps", type=int, default=4, help="of the positions by DFT, at most")
+    parser.add_argument(
+        "--convergence", type=Path, metavar="DATA", help="compare this dataset with finer ones"
+    )
+    parser.add_argument("--out", required=True, type=Path, help="folder of the results")
+    parser.add_argument("--workers", type=int, default=1, help="processes, of one core each")
+    arguments = parser.parse_args()
+    folder = arguments.out.resolve()
+    (folder / "gpaw").mkdir(parents=True, exist_ok=True)
+    if arguments.convergence:
+        return convergence(arguments.convergence.resolve(), folder, arguments.workers)
+    names = ["element-Li", *orderings(arguments.units)]
+    tasks = {name: [f"{name}.npz"] for name in names}
+    job = functools.partial(work, logs=folder / "gpaw", steps=arguments.steps)
+    return run(tasks, job, folder, arguments.workers, PACKAGES)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
