@@ -1,54 +1,267 @@
-"""Keras models.  Each builder returns a plain `keras.Model`."""
+"""Keras models: each builder returns a plain `keras.Model`, and `predict` asks any.
 
-import mlms_helpers  # noqa: F401  (chooses the backend before Keras is imported)
+A model keeps the scales of its training data in two frozen layers: `standardise`, behind an input, and
+`restore_units`, which makes an output.  float32 holds seven digits: a total energy of -2e6 eV to 0.1 eV.  So
+where a mean is more than `FAR` spreads away from zero, `predict` and `training.fit` take it out of the layer
+and off the data, in float64.
+"""
+
+import math
+import numbers
+import warnings
+
 import keras
 import numpy as np
 
+EPSILON = 1e-12  # of the frozen batch normalisations
+FAR = 1000  # spreads
+ROWS = 16384  # of one batch of `predict`
 
-def mlp(x, y, width=64, depth=2, activation="silu", dropout=0.0, least_spread=1e-6, seed=0):
+
+def mlp(x, y, width=64, hidden_layers=2, *, least_spread=0.0, seed=0, depth=None) -> keras.Model:
     """Multilayer perceptron that knows the scale of its training data.
 
-    x: [n_samples, n_features], y: [n_samples] or [n_samples, n_outputs]: the *training* data.  Only
-    their shapes, means and standard deviations are used: the first layer standardises the features,
-    the last one restores the units of y, so the network in between deals with numbers near one.
-    width: neurons a layer.   depth: hidden layers (0: a straight line).   dropout: share of neurons
-    silenced at each training step.   least_spread: features that vary less (standard deviation, in their own units)
-    are divided by this instead, so that what hardly varies in training is not blown up elsewhere.   seed: of the
-    initial weights.
+    x: [n_samples, n_features], the *training* data; only their shape, means and standard deviations are used.
+    y: [n_samples] or [n_samples, n_outputs], likewise: the first layer standardises the features, the last
+        one restores the units of y, so the network in between deals with numbers near one.
+    width: neurons a layer.
+    hidden_layers: their number; 0 is a straight line.
+    least_spread: features that vary less (standard deviation, in their own units) are divided by this
+        instead, so that what hardly varies in training is not blown up elsewhere.  At 0, what does not vary
+        is divided by 1.
+    seed: of the initial weights.
+    depth: the old name of hidden_layers.
 
-    Returns a `keras.Model` from [n, n_features] to [n, n_outputs].
+    Returns a `keras.Model` from [n, n_features] to [n, n_outputs], with silu between the layers.
+    Raises ValueError for data that are empty, not finite, or of other shapes, and for numbers that cannot be.
     """
-    x, y = np.asarray(x, "float32"), np.asarray(y, "float32").reshape(len(x), -1)
-    seeds = np.random.SeedSequence(seed).generate_state(2 * depth + 1).tolist()
-    dense = lambda size, activation, name, seed: keras.layers.Dense(
-        size, activation, name=name, kernel_initializer=keras.initializers.GlorotUniform(seed))
+    if depth is not None:
+        warnings.warn("depth is called hidden_layers now", DeprecationWarning, stacklevel=2)
+        hidden_layers = depth
+    width, hidden_layers, seed = (
+        whole("width", width),
+        whole("hidden_layers", hidden_layers, 0),
+        whole("seed", seed, 0),
+    )
+    x, y = arrays(x, "x"), arrays(y, "y")
+    if np.ndim(x) != 2 or np.ndim(y) not in (1, 2) or len(x) != len(y) or 0 in np.shape(x) + np.shape(y):
+        raise ValueError(
+            "x must be [n_samples, n_features] and y [n_samples] or [n_samples, n_outputs], n_samples > 0, "
+            f"not {np.shape(x)} and {np.shape(y)}"
+        )
+    if not (np.isfinite(to_float32(x)).all() and np.isfinite(to_float32(y)).all()):
+        raise ValueError("x or y: a value is not a finite number of float32")
+    if not least_spread >= 0:
+        raise ValueError(f"least_spread must be at least 0, not {least_spread}")
+    seeds = np.random.SeedSequence(seed).generate_state(2 * hidden_layers + 1)[::2].tolist()
     inputs = keras.Input((x.shape[1],), name="features")
-    # a frozen batch normalisation is (x - mean) / sd times a number plus another: units in, units out
-    frozen = dict(epsilon=1e-12, trainable=False)
-    into, back = (keras.layers.BatchNormalization(name=name, **frozen) for name in ("standardise", "restore_units"))
-    layer = into(inputs)
-    for n in range(depth):
-        layer = dense(width, activation, f"hidden_{n + 1}", seeds[2 * n])(layer)
-        if dropout:
-            layer = keras.layers.Dropout(dropout, seed=seeds[2 * n + 1], name=f"dropout_{n + 1}")(layer)
-    model = keras.Model(inputs, back(dense(y.shape[1], None, "output", seeds[-1])(layer)), name="mlp")
-    one, zero = np.ones_like, np.zeros_like
-    mean, spread = x.mean(0), _spread(x, least_spread)
-    into.set_weights([one(mean), zero(mean), mean, spread**2])
-    mean, spread = y.mean(0), _spread(y, 0.0)
-    back.set_weights([spread, mean, zero(mean), one(mean)])
-    return model
+    layer = _standardise(x, least_spread)(inputs)
+    for n in range(hidden_layers):
+        start = keras.initializers.GlorotUniform(seeds[n])
+        layer = keras.layers.Dense(width, "silu", name=f"hidden_{n + 1}", kernel_initializer=start)(layer)
+    y = y.reshape(len(y), -1)
+    start = keras.initializers.GlorotUniform(seeds[-1])
+    layer = keras.layers.Dense(y.shape[1], name="output", kernel_initializer=start)(layer)
+    return keras.Model(inputs, _restore_units(y)(layer), name="mlp")
 
 
-def _spread(values, least):
-    """Standard deviation of each column, but at least `least`; 1 for a column that does not vary."""
-    spread = np.maximum(values.std(0), least)
-    return np.where(spread > 1e-6, spread, 1.0).astype("float32")
+def predict(model: keras.Model, x):
+    """Predictions of any Keras model, without the overhead of `model.predict`, in batches.
 
+    x: array [n_samples, ...], or the dict, list or tuple of arrays that the model takes.
 
-def predict(model, x):
-    """Predictions of a model with one output, [n_samples], float64, without the overhead of `model.predict`.
-
-    x: array [n_samples, n_features].
+    Returns float64 [n_samples] for one number a sample, [n_samples, n_outputs] for more, in the units of y;
+    of a model with several outputs, as many such arrays in the dict, list or tuple that it gives.
+    Raises ValueError for a model that is not built, and for x that it does not take or where values are
+    missing.
     """
-    return np.asarray(keras.ops.convert_to_numpy(model(np.asarray(x, "float32"), training=False)), float).reshape(-1)
+    x = inputs_of(model, x, "x")
+    taken, added, *inside = far_constants(model)
+    inside = inside[0] | inside[1]
+    fixed = [variable.value - inside.get(k, 0) for k, variable in enumerate(model.non_trainable_variables)]
+    x = to_float32(x, taken)
+    n, parts = len(keras.tree.flatten(x)[0]), []
+    for k in range(0, max(n, 1), ROWS):
+        rows = keras.tree.map_structure(lambda a, k=k: a[k : k + ROWS], x)
+        if inside:
+            told = model.stateless_call(model.trainable_variables, fixed, rows, training=False)[0]
+        else:
+            told = model(rows, training=False)
+        parts.append([np.asarray(keras.ops.convert_to_numpy(a), float) for a in keras.tree.flatten(told)])
+    values = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+    values = [a + c for a, c in zip(values, added or [0.0] * len(values), strict=True)]
+    return keras.tree.pack_sequence_as(told, [a[:, 0] if a.shape[1:] == (1,) else a for a in values])
+
+
+def _standardise(x, least_spread):
+    """(x - mean) / spread: a frozen batch normalisation, whose epsilon gamma makes up for."""
+    mean, spread = x.mean(0), np.maximum(_spread(x), least_spread)
+    spread = np.where(spread > 0, spread, 1.0)
+    variance = np.minimum(spread**2, 1e36)
+    return _frozen(
+        "standardise", np.sqrt(variance + EPSILON) / spread, -_rest(mean, spread) / spread, mean, variance
+    )
+
+
+def _restore_units(y):
+    """spread * output + mean."""
+    mean, spread = y.mean(0), _spread(y)
+    spread = np.where(spread > 0, spread, 1.0)
+    return _frozen("restore_units", spread, mean, -_rest(mean, spread) / spread, np.ones_like(mean))
+
+
+def _frozen(name, gamma, beta, mean, variance):
+    """The numbers stand in the initialisers, so that a clone of the model has them, too."""
+    scales = {"gamma": gamma, "beta": beta, "moving_mean": mean, "moving_variance": variance}
+    start = {f"{k}_initializer": keras.initializers.Constant(v.tolist()) for k, v in scales.items()}
+    return keras.layers.BatchNormalization(name=name, epsilon=EPSILON, trainable=False, **start)
+
+
+def _spread(values):
+    """Standard deviation of each column; 0 where it does not vary, but for rounding."""
+    spread = values.std(0)
+    return np.where(spread > 1e-12 * np.abs(values).max(0), spread, 0.0)
+
+
+def _rest(mean, spread):
+    """What float32 loses of a mean far from zero."""
+    return np.where(np.abs(mean) > FAR * spread, mean - mean.astype("float32"), 0.0)
+
+
+def inputs_of(model: keras.Model, x, what: str):
+    """x as the arrays that a model takes, float64 where they become float32; ValueError if it does not."""
+    if not model.built:
+        raise ValueError("the model is not built: begin it with a keras.Input, or call it once on some data")
+    x = arrays(x, what, structure(model, "input"))
+    shapes = [a.shape for a in keras.tree.flatten(x)]
+    if not shapes or () in shapes or len({shape[0] for shape in shapes}) > 1:
+        raise ValueError(f"{what} must have one first axis, n_samples, not the shapes {shapes}")
+    return x
+
+
+def structure(model: keras.Model, side: str):
+    """What a model takes ("input") or gives ("output"): one tensor, or a dict, list or tuple of them.
+
+    None for a class of its own, which does not say.
+    """
+    tensors = getattr(model, side + "s", None)
+    if not tensors:
+        return None
+    return tensors[0] if isinstance(model, keras.Sequential) else getattr(model, side)
+
+
+def arrays(values, what: str, like=None):
+    """Numbers as NumPy arrays: one, or the dict, list or tuple of arrays that is given.
+
+    values: anything that NumPy reads; of float numbers, float64 comes back.
+    what: the name of values in an error.
+    like: tensors of a model, nested as the arrays are to be, and of their shapes and kinds; [n] becomes [n,
+        1] where they are so.  None: as they come, and a list or tuple of plain numbers is one array.
+
+    Raises ValueError, in a sentence, for other nesting or shapes, for words and for missing values.
+    """
+    nested = values if like is None else like
+    if isinstance(nested, dict):
+        if not isinstance(values, dict) or set(values) != set(nested):
+            raise ValueError(f"{what} must be a dict with the entries {sorted(nested)}, not {_told(values)}")
+        return {key: arrays(values[key], f"{what}[{key!r}]", like and like[key]) for key in nested}
+    if isinstance(nested, list | tuple) and (like is not None or _holds_arrays(values)):
+        if not isinstance(values, list | tuple) or len(values) != len(nested):
+            raise ValueError(f"{what} must be a list of {len(nested)} arrays, not {_told(values)}")
+        parts = [arrays(v, f"{what}[{k}]", like and like[k]) for k, v in enumerate(values)]
+        return tuple(parts) if isinstance(nested, tuple) else parts
+    return _array(values, what, like)
+
+
+def _holds_arrays(values) -> bool:
+    return isinstance(values, list | tuple) and any(
+        np.ndim(v) or isinstance(v, dict) for v in keras.tree.flatten(values)
+    )
+
+
+def _told(values) -> str:
+    if isinstance(values, dict):
+        return f"a dict with {sorted(map(str, values))}"
+    return f"a {type(values).__name__} of {len(values)}" if isinstance(values, list | tuple) else "one array"
+
+
+def _array(values, what, like):
+    """One array of numbers, float64, whole or bool, of the kind and shape of the tensor `like`."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{what}: values are missing (a masked array): leave these samples out")
+    if isinstance(values, dict):
+        raise ValueError(f"{what} must be one array, not {_told(values)}")
+    try:
+        values = np.asarray(values)
+        if values.dtype.kind in "OUSf":
+            values = values.astype(float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{what}: a value is missing or not a number, or rows differ in length") from None
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{what} must be real numbers, not {values.dtype}")
+    if like is None:
+        return values
+    if values.ndim == 1 and len(like.shape) == 2:
+        values = values[:, None]
+    if values.ndim != len(like.shape) or any(
+        n not in (None, m) for n, m in zip(like.shape[1:], values.shape[1:], strict=True)
+    ):
+        wanted = ", ".join("any" if n is None else str(n) for n in like.shape[1:])
+        raise ValueError(
+            f"{what} must be [n_samples, {wanted}], as the model has it, not {list(values.shape)}"
+        )
+    kind = np.dtype(keras.backend.standardize_dtype(like.dtype))
+    whole_numbers = values.astype(kind) if kind.kind in "biu" else values.astype(float)
+    if kind.kind in "biu" and (whole_numbers != values).any():
+        raise ValueError(f"{what} must be {kind} numbers, as the model takes them")
+    return whole_numbers
+
+
+def to_float32(tree, constants=None):
+    """Arrays as JAX takes them: float32 without the constants of `far_constants`, int32 or bool."""
+    leaves = keras.tree.flatten(tree)
+    kinds = {"f": "float32", "i": "int32", "u": "int32", "b": "bool"}
+    with np.errstate(over="ignore"):
+        leaves = [
+            (a - c if np.any(c) else a).astype(kinds[a.dtype.kind])
+            for a, c in zip(leaves, constants or [0.0] * len(leaves), strict=True)
+        ]
+    return keras.tree.pack_sequence_as(tree, leaves)
+
+
+def far_constants(model: keras.Model) -> tuple[list, list, dict, dict]:
+    """What frozen layers take off a model's inputs and add to its outputs, where it is too large for float32.
+
+    Returns a list of constants, one an input (arrays [n_features], or 0.0), another one an output, and two
+    dicts of what is to be subtracted from the non-trainable variables, by their places, where the inputs and
+    where the outputs go without these constants.
+    """
+    inputs, outputs = ([0.0] * len(getattr(model, side, None) or []) for side in ("inputs", "outputs"))
+    places = {id(v): k for k, v in enumerate(model.non_trainable_variables)}
+    inside_inputs, inside_outputs = {}, {}
+    for layer in model.layers:
+        if layer.name not in ("standardise", "restore_units") or layer.trainable:
+            continue
+        gamma, beta, mean, variance = (
+            np.asarray(keras.ops.convert_to_numpy(w), float) for w in layer.weights
+        )
+        factor = gamma / np.sqrt(variance + layer.epsilon)
+        if layer.name == "standardise":
+            variable, constant, spread, inside = layer.moving_mean, mean, 1 / factor, inside_inputs
+            constants, tensors, tensor = inputs, model.inputs, layer.input
+        else:
+            variable, constant, spread, inside = layer.beta, beta, factor, inside_outputs
+            constants, tensors, tensor = outputs, model.outputs, layer.output
+        constant = np.where(np.abs(constant) > FAR * np.abs(spread), constant, 0.0)
+        if constant.any():
+            constants[next(k for k, t in enumerate(tensors) if t is tensor)] = constant
+            inside[places[id(variable)]] = constant.astype("float32")
+    return inputs, outputs, inside_inputs, inside_outputs
+
+
+def whole(name: str, number, least: int = 1) -> int:
+    """A whole number of at least `least`; ValueError with its name for anything else."""
+    right = isinstance(number, numbers.Real) and not isinstance(number, bool) and math.isfinite(number)
+    if not right or number != int(number) or number < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, not {number!r}")
+    return int(number)

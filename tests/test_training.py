@@ -1,13 +1,16 @@
 """Training: the compiled program against Keras's own fit, seeds, saving, ensembles."""
 
+import os
 import subprocess
 import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlms_helpers import models, statistics, training  # first: it chooses Keras's backend
+import jax.numpy as jnp
 import keras
 
 
@@ -17,12 +20,18 @@ def data(n=200, seed=0):
     return x, 5 + 2 * x[:, 0] + np.sin(x[:, 2] * 20)
 
 
+def small(activation="silu"):
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation), keras.layers.Dense(1)])
+
+
 def test_model_knows_the_scale():
     x, y = data()
-    model = models.mlp(x, y, depth=0)
+    model = models.mlp(x, y, hidden_layers=0)
     model.get_layer("output").set_weights([np.zeros((3, 1)), np.zeros(1)])
     np.testing.assert_allclose(models.predict(model, x), y.mean(), rtol=1e-6)
-    np.testing.assert_allclose(keras.Model(model.input, model.get_layer("standardise").output)(x).__array__().std(0), 1, rtol=1e-3)
+    np.testing.assert_allclose(
+        keras.Model(model.input, model.get_layer("standardise").output)(x).__array__().std(0), 1, rtol=1e-3
+    )
 
 
 def test_learns_and_reports_true_errors():
@@ -30,7 +39,10 @@ def test_learns_and_reports_true_errors():
     model = models.mlp(x[:150], y[:150], width=32)
     history = training.fit(model, x[:150], y[:150], validation=(x[150:], y[150:]), epochs=200)
     assert history.loss.shape == history.val_loss.shape == (200,)
-    rmse = lambda x, y: np.sqrt(((models.predict(model, x) - y) ** 2).mean())
+
+    def rmse(x, y):
+        return np.sqrt(((models.predict(model, x) - y) ** 2).mean())
+
     assert history.loss[-1] == pytest.approx(rmse(x[:150], y[:150]), rel=1e-4)
     assert history.val_loss[-1] == pytest.approx(rmse(x[150:], y[150:]), rel=1e-4)
     assert history.val_loss[-1] < 0.3 * y.std() and history.loss[-1] < 0.1 * history.loss[0] + 0.1
@@ -39,20 +51,22 @@ def test_learns_and_reports_true_errors():
 
 def test_a_straight_line_is_least_squares():
     x, y = data()
-    model = models.mlp(x, y, depth=0)
+    model = models.mlp(x, y, hidden_layers=0)
     training.fit(model, x, y, epochs=400, batch_size=200, learning_rate=0.02)
     a = np.column_stack([np.ones(len(x)), x])
-    np.testing.assert_allclose(models.predict(model, x), a @ np.linalg.lstsq(a, y, rcond=None)[0], atol=2e-3 * y.std())
+    np.testing.assert_allclose(
+        models.predict(model, x), a @ np.linalg.lstsq(a, y, rcond=None)[0], atol=2e-3 * y.std()
+    )
 
 
 def test_first_step_is_that_of_keras():
-    """One batch of everything, one epoch: the order of samples plays no part, so Keras's own `fit` must agree."""
+    """One batch of everything, one epoch: the order plays no part, so Keras's own `fit` must agree."""
     x, y = data()
     ours, theirs = models.mlp(x, y, seed=3), models.mlp(x, y, seed=3)
     training.fit(ours, x, y, epochs=1, batch_size=200, learning_rate=1e-2)
     theirs.compile(keras.optimizers.Adam(1e-2), "mse")
     theirs.fit(x, y.reshape(-1, 1), epochs=1, batch_size=200, verbose=0)
-    for a, b in zip(ours.get_weights(), theirs.get_weights()):
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
@@ -70,7 +84,9 @@ def test_keep_best_gives_the_best_weights():
     x, y = data(60)
     y = y + np.random.default_rng(1).normal(size=60)
     model = models.mlp(x[:40], y[:40])
-    history = training.fit(model, x[:40], y[:40], validation=(x[40:], y[40:]), epochs=300, learning_rate=1e-2, keep_best=True)
+    history = training.fit(
+        model, x[:40], y[:40], validation=(x[40:], y[40:]), epochs=300, learning_rate=1e-2, keep_best=True
+    )
     assert history.best_epoch == history.val_loss.argmin() < 299
     found = np.sqrt(((models.predict(model, x[40:]) - y[40:]) ** 2).mean())
     assert found == pytest.approx(history.val_loss.min(), rel=1e-4)
@@ -79,15 +95,20 @@ def test_keep_best_gives_the_best_weights():
 PROGRAM = """
 import numpy as np, hashlib
 from mlms_helpers import models, training
+import keras
 x = np.random.default_rng(0).normal(size=(100, 5)); y = x[:, 0] ** 2
-m = models.mlp(x, y, dropout=0.1, seed=1)
+first, last = (keras.layers.Dense(n, kernel_initializer=keras.initializers.GlorotUniform(n)) for n in (8, 1))
+m = keras.Sequential([keras.Input((5,)), first, keras.layers.Dropout(0.1, seed=1), last])
 training.fit(m, x, y, epochs=20, seed=2)
 print(hashlib.sha256(b"".join(w.tobytes() for w in m.get_weights())).hexdigest())
 """
 
 
 def test_same_seed_same_weights_in_two_processes():
-    runs = [subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    runs = [
+        subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
     assert runs[0] == runs[1] and len(runs[0].strip()) == 64
 
 
@@ -107,7 +128,9 @@ def test_save_and_load(tmp_path):
     model = models.mlp(x, y)
     training.fit(model, x, y, epochs=5)
     model.save(tmp_path / "model.keras")
-    np.testing.assert_array_equal(models.predict(keras.models.load_model(tmp_path / "model.keras"), x), models.predict(model, x))
+    np.testing.assert_array_equal(
+        models.predict(keras.models.load_model(tmp_path / "model.keras"), x), models.predict(model, x)
+    )
 
 
 def test_ensemble_is_its_members():
@@ -115,7 +138,7 @@ def test_ensemble_is_its_members():
     members = [models.mlp(x, y, seed=k) for k in range(3)]
     history = training.fit_ensemble(members, x, y, epochs=20, seed=5)
     alone = models.mlp(x, y, seed=1)
-    single = training.fit(alone, x, y, epochs=20, seed=6)
+    single = training.fit(alone, x, y, epochs=20, seed=statistics.spawn(5, 1))
     assert history.loss.shape == (3, 20)
     np.testing.assert_allclose(history.loss[1], single.loss, rtol=2e-2)
     np.testing.assert_allclose(models.predict(members[1], x), models.predict(alone, x), atol=0.05 * y.std())
@@ -123,18 +146,25 @@ def test_ensemble_is_its_members():
 
 def test_weight_zero_is_not_seen():
     x, y = data()
-    y[100:] += 1000                                        # a model that saw these rows would show it
+    y[100:] += 1000  # a model that saw these rows would show it
     model = models.mlp(x[:100], y[:100])
     training.fit_ensemble([model], x, y, weights=np.repeat([[1, 0]], 100, axis=1).reshape(1, 200), epochs=100)
     assert np.abs(models.predict(model, x[:100]) - y[:100]).mean() < 1
 
 
 def test_data_sizes_share_one_program():
-    """Moving learning rate, decay, epochs or the number of samples compiles nothing new, but at steps of a factor of eight."""
+    """Moving learning rate, decay, epochs or number of samples compiles nothing, but at steps of a factor of eight."""
     training._compiled.clear()
     x, y = data(2000)
     for n, epochs, rate, decay in [(2000, 2, 1e-3, 0), (1500, 3, 1e-2, 0), (300, 5, 1e-3, 1)]:
-        training.fit(models.mlp(x[:n], y[:n], seed=n), x[:n], y[:n], epochs=epochs, learning_rate=rate, weight_decay=decay)
+        training.fit(
+            models.mlp(x[:n], y[:n], seed=n),
+            x[:n],
+            y[:n],
+            epochs=epochs,
+            learning_rate=rate,
+            weight_decay=decay,
+        )
     assert len(training._compiled) == 1
     for n in (256, 100, 10):
         training.fit(models.mlp(x[:n], y[:n], seed=n), x[:n], y[:n], epochs=2)
@@ -145,10 +175,9 @@ def test_names_make_no_program():
     training._compiled.clear()
     x, y = data()
     for _ in range(3):
-        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="relu"), keras.layers.Dense(1)])
-        training.fit(model, x, y, epochs=1)
+        training.fit(small("relu"), x, y, epochs=1)
     assert len(training._compiled) == 1
-    training.fit(keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(1)]), x, y, epochs=1)
+    training.fit(small("tanh"), x, y, epochs=1)
     assert len(training._compiled) == 2
 
 
@@ -165,7 +194,9 @@ def test_regularisers_are_learned_with():
     x, y = data()
     sizes = []
     for strength in (0.0, 1.0):
-        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(strength))])
+        model = keras.Sequential(
+            [keras.Input((3,)), keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(strength))]
+        )
         training.fit(model, x / x.std(0), y, epochs=100, learning_rate=0.03)
         sizes.append(np.linalg.norm(model.layers[0].get_weights()[0]))
     assert sizes[1] < 0.7 * sizes[0]
@@ -174,7 +205,7 @@ def test_regularisers_are_learned_with():
 def test_unlike_models_are_no_ensemble():
     x, y = data()
     with pytest.raises(ValueError, match="must be alike"):
-        training.fit_ensemble([models.mlp(x, y, activation="relu"), models.mlp(x, y, activation="tanh")], x, y)
+        training.fit_ensemble([small("relu"), small("tanh")], x, y)
     with pytest.raises(ValueError, match="must be alike"):
         training.fit_ensemble([models.mlp(x, y, width=4), models.mlp(x, y, width=5)], x, y)
     with pytest.raises(ValueError, match="twice"):
@@ -185,43 +216,121 @@ def test_unlike_models_are_no_ensemble():
 
 def test_ensemble_on_workers_is_the_same():
     from dask.distributed import Client, LocalCluster
+
     x, y = data()
     here, there = ([models.mlp(x, y, seed=k) for k in range(6)] for _ in range(2))
-    settings = dict(epochs=10, seed=3, learning_rate=[1e-3] * 3 + [1e-2] * 3, weights=statistics.bootstrap_weights(np.arange(200) // 10, 6))
+    settings = dict(
+        epochs=10,
+        seed=3,
+        learning_rate=[1e-3] * 3 + [1e-2] * 3,
+        weights=statistics.bootstrap_weights(np.arange(200) // 10, 6),
+    )
     alone = training.fit_ensemble(here, x, y, **settings)
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
         history = training.fit_ensemble(there, x, y, client=client, **settings)
         with pytest.raises(ValueError, match="leave them out"):
             training.fit_ensemble(there, x, y, client=client, progress=True)
     np.testing.assert_allclose(history.loss, alone.loss, rtol=1e-5)
-    for a, b in zip(here, there):
+    for a, b in zip(here, there, strict=True):
         np.testing.assert_allclose(a.get_weights()[2], b.get_weights()[2], atol=1e-5)
 
 
-@pytest.mark.parametrize("settings, words", [
-    (dict(validation=(np.zeros((5, 4)), np.zeros(5))), "validation data: the model goes from"),
-    (dict(validation=(np.zeros((5, 3)), np.zeros((5, 2)))), "validation data: the model goes from"),
-    (dict(validation=(np.zeros((5, 3)), np.zeros(5), 1)), "must be a pair"), (dict(seed=None), "seed must be"),
-    (dict(epochs=np.inf), "epochs must be"), (dict(epochs=0), "epochs must be"), (dict(batch_size=0), "batch_size must be"),
-    (dict(patience=0), "patience must be"), (dict(learning_rate=np.nan), "learning rate must be"),
-    (dict(learning_rate=-1), "learning rate must be"), (dict(weight_decay=-1), "weight decay not negative"),
-])
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        (dict(validation=(np.zeros((5, 4)), np.zeros(5))), r"validation x must be \[n_samples, 3\]"),
+        (dict(validation=(np.zeros((5, 3)), np.zeros((5, 2)))), r"validation y must be \[n_samples, 1\]"),
+        (dict(validation=(np.zeros((0, 3)), np.zeros(0))), "n_samples of 1 or more"),
+        (dict(validation=(np.zeros((5, 3)), np.zeros(5), 1)), "must be a pair"),
+        (dict(seed=None), "seed must be"),
+        (dict(seed=-1), "seed must be"),
+        (dict(epochs=np.inf), "epochs must be"),
+        (dict(epochs=0), "epochs must be"),
+        (dict(epochs=10.7), "epochs must be a whole number"),
+        (dict(epochs="ten"), "epochs must be"),
+        (dict(batch_size=0), "batch_size must be"),
+        (dict(batch_size=True), "batch_size must be"),
+        (dict(patience=0), "patience must be"),
+        (dict(patience=2.5), "patience must be"),
+        (dict(learning_rate=np.nan), "learning rate must be"),
+        (dict(learning_rate=-1), "learning rate must be"),
+        (dict(weight_decay=-1), "weight decay not negative"),
+        (dict(loss="msee"), "loss must be the name"),
+        (dict(loss=None), "loss must be the name"),
+        (dict(loss=keras.losses.Huber()), "one number a sample"),
+        (dict(loss=lambda y, p: jnp.mean((y - p) ** 2)), "one number a sample"),
+        (dict(loss=lambda y, p: (y - p[:, 0]) ** 2), r"y of \[n\] beside predictions of \[n, 1\]"),
+    ],
+)
 def test_bad_settings_are_said(settings, words):
     x, y = data(20)
     with pytest.raises(ValueError, match=words):
         training.fit(models.mlp(x, y), x, y, **{"validation": (x, y), **settings})
 
 
-@pytest.mark.parametrize("x, y, words", [
-    (np.zeros((0, 3)), np.zeros(0), "n_samples"), (np.zeros((5, 3)), np.zeros(4), "as long"),
-    (np.full((5, 3), np.nan), np.zeros(5), "not a finite number"), (np.zeros(5), np.zeros(5), "n_features"),
-    (np.zeros((5, 3)), np.float32(1), "as long"), (np.zeros((5, 4)), np.zeros(5), "the model goes from"),
-    (np.zeros((5, 3)), np.zeros((5, 2)), "the model goes from"),
-])
+@pytest.mark.parametrize(
+    "x, y, words",
+    [
+        (np.zeros((0, 3)), np.zeros(0), "n_samples of 1 or more"),
+        (np.zeros((5, 3)), np.zeros(4), "one first axis"),
+        (np.full((5, 3), np.nan), np.zeros(5), "not a finite number"),
+        (np.full((5, 3), 1e39), np.zeros(5), "not a finite number of float32"),
+        (np.zeros(5), np.zeros(5), r"x must be \[n_samples, 3\]"),
+        (np.zeros((5, 3)), np.float32(1), r"y must be \[n_samples, 1\]"),
+        (np.zeros((5, 4)), np.zeros(5), r"x must be \[n_samples, 3\]"),
+        (np.zeros((5, 3)), np.zeros((5, 2)), r"y must be \[n_samples, 1\]"),
+        (np.zeros((5, 3)), np.zeros((1, 5)), r"y must be \[n_samples, 1\]"),
+        (np.zeros((5, 3), complex), np.zeros(5), "x must be real numbers"),
+        (np.zeros((5, 3)), ["a"] * 5, "y: a value is missing or not a number"),
+        (np.ma.masked_equal(np.eye(5)[:, :3], 1), np.zeros(5), "x: values are missing"),
+        (np.zeros((5, 3)), np.ma.masked_equal(np.arange(5), 1), "y: values are missing"),
+        (
+            pd.DataFrame({k: pd.array([1, 2, None, 4, 5], "Int64") for k in "abc"}),
+            np.zeros(5),
+            "x: a value is missing",
+        ),
+        (np.zeros((5, 3)), pd.Series([1, 2, None, 4, 5], dtype="Float64"), "missing|not a finite"),
+        ({"x": np.zeros((5, 3))}, np.zeros(5), "x must be one array"),
+        (
+            [np.zeros((5, 3)), np.zeros((4, 3))],
+            np.zeros(5),
+            "x: a value is missing or not a number, or rows differ",
+        ),
+    ],
+)
 def test_bad_data_is_said(x, y, words):
     model = models.mlp(np.zeros((5, 3)), np.zeros(5))
     with pytest.raises(ValueError, match=words):
         training.fit(model, x, y)
+
+
+def test_numbers_of_any_kind_are_the_same():
+    x, y = data(40)
+    x, y = np.round(x), np.round(y)
+    kinds = [
+        (x, y),
+        (x.astype(int), y.astype(int)),
+        (x.tolist(), y.tolist()),
+        (list(x), y.reshape(-1, 1)),
+        (pd.DataFrame(x), pd.Series(y)),
+        (pd.DataFrame(x.astype(int)).astype("Int64"), pd.Series(y, dtype="Float64")),
+        (x.astype(str), y.astype(object)),
+        (np.ma.array(x), np.ma.array(y)),
+    ]
+    weights = []
+    for x, y in kinds:
+        model = small_line()
+        training.fit(model, x, y, epochs=3)
+        weights.append(model.get_weights()[0])
+        np.testing.assert_array_equal(models.predict(model, x), models.predict(model, kinds[0][0]))
+    assert all(np.array_equal(weights[0], w) for w in weights)
+
+
+def small_line():
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, kernel_initializer="ones")])
 
 
 def test_keep_best_needs_validation():
@@ -251,7 +360,9 @@ def test_patience_stops_and_keeps_the_best():
 def test_patience_of_an_ensemble_is_each_models_own():
     x, y = noisy()
     nets = [models.mlp(x[:40], y[:40], seed=k) for k in range(6)]
-    history = training.fit_ensemble(nets, x[:40], y[:40], validation=(x[40:], y[40:]), learning_rate=1e-2, epochs=2000, patience=30)
+    history = training.fit_ensemble(
+        nets, x[:40], y[:40], validation=(x[40:], y[40:]), learning_rate=1e-2, epochs=2000, patience=30
+    )
     ends = np.isfinite(history.loss).sum(1)
     np.testing.assert_array_equal(ends, history.best_epoch + 31)
     assert len(set(ends)) > 1 and history.loss.shape == (6, ends.max())
@@ -264,7 +375,7 @@ def test_watching_changes_nothing_and_can_stop():
     training.fit(alone, x, y, epochs=300)
     training.fit(watched, x, y, epochs=300, watch=lambda h: seen.append(len(h.loss)) or time.sleep(0.01))
     assert seen[-1] == 300 and seen == sorted(set(seen)) and len(seen) > 1
-    for a, b in zip(alone.get_weights(), watched.get_weights()):
+    for a, b in zip(alone.get_weights(), watched.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     history = training.fit(stopped, x, y, epochs=10**6, watch=lambda h: len(h.loss) >= 40)
     assert 40 <= len(history.loss) < 10**6
@@ -303,18 +414,29 @@ def test_one_learning_rate_a_model():
     assert (np.diff(history.loss[:3, -1]) < 0).all()
     assert np.linalg.norm(nets[3].get_weights()[4]) < 0.9 * np.linalg.norm(nets[2].get_weights()[4])
     alone = models.mlp(x, y, seed=0)
-    assert training.fit(alone, x, y, epochs=30, learning_rate=1e-3, seed=1).loss[-1] == pytest.approx(history.loss[1, -1], rel=0.05)
+    assert training.fit(alone, x, y, epochs=30, learning_rate=1e-3, seed=1).loss[-1] == pytest.approx(
+        history.loss[1, -1], rel=0.05
+    )
 
 
 def test_compiled_ahead_is_used():
     training._compiled.clear()
     x, y = data()
     nets = [models.mlp(x, y, width=w) for w in (8, 16)]
-    thread = training.compile_ahead(nets, x, y, epochs=20)
-    training.fit(models.mlp(x, y, width=16, seed=5), x, y, epochs=10)          # waits for its program where it is not ready
-    thread.join()
-    training.fit(models.mlp(x, y, width=8, seed=5), x, y, epochs=10)
+    training.compile_ahead(nets, x, y, epochs=20).join()
+    assert len(training._compiled) == 2 and all(program.done() for program in training._compiled.values())
+    for width in (16, 8):
+        training.fit(models.mlp(x, y, width=width, seed=5), x, y, epochs=10)
     assert len(training._compiled) == 2
+
+
+def test_fit_waits_for_a_program_being_compiled():
+    training._compiled.clear()
+    x, y = data()
+    thread = training.compile_ahead([models.mlp(x, y, width=24)], x, y)
+    history = training.fit(models.mlp(x, y, width=24, seed=5), x, y, epochs=3)
+    thread.join()
+    assert len(history.loss) == 3 and len(training._compiled) == 1
 
 
 def test_program_that_fails_to_compile_is_tried_again():
@@ -336,29 +458,24 @@ def test_program_that_fails_to_compile_is_tried_again():
     assert len(training.fit(model, x, y, epochs=1).loss) == 1
 
 
-def test_other_backends_train_with_keras(monkeypatch):
-    """What is done on TensorFlow or torch, here on JAX: the same first step, patience, watch and ensembles; and it says so."""
-    x, y = data()
-    step, theirs = models.mlp(x, y, seed=3), models.mlp(x, y, seed=3)
-    training.fit(step, x, y, epochs=1, batch_size=200, learning_rate=1e-2, weight_decay=0.5)
-    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with pytest.warns(UserWarning, match="Keras runs on torch here"):
-        training.fit(theirs, x, y, epochs=1, batch_size=200, learning_rate=1e-2, weight_decay=0.5)
-    for a, b in zip(step.get_weights(), theirs.get_weights()):
-        np.testing.assert_allclose(a, b, atol=1e-5)
-    x, y = noisy()
-    nets = [models.mlp(x[:40], y[:40], seed=k) for k in range(2)]
-    seen = []
-    with pytest.warns(UserWarning):
-        history = training.fit_ensemble(nets, x[:40], y[:40], validation=(x[40:], y[40:]), learning_rate=3e-2, epochs=60, patience=5,
-                                        watch=lambda h: seen.append(h.loss.shape) and False)
-    ends = np.isfinite(history.loss).sum(1)
-    np.testing.assert_array_equal(np.minimum(history.best_epoch + 6, 60), ends)
-    assert seen[-1][0] == 2
-    found = np.sqrt(((models.predict(nets[1], x[40:]) - y[40:]) ** 2).mean())
-    assert found == pytest.approx(np.nanmin(history.val_loss[1]), rel=1e-4)
-    with pytest.warns(UserWarning):
-        assert len(training.fit(nets[0], x, y, epochs=50, watch=lambda h: len(h.loss) == 3).loss) == 3
+def test_other_backends_are_refused_in_a_sentence():
+    """On Keras's NumPy backend, which needs nothing installed: models predict, and `fit` says what to do."""
+    program = """
+import numpy as np
+from mlms_helpers import models, training
+x = np.random.default_rng(0).normal(size=(20, 3))
+model = models.mlp(x, x[:, 0] - 2e6)
+assert np.abs(models.predict(model, x) + 2e6).max() < 10
+try:
+    training.fit(model, x, x[:, 0])
+except RuntimeError as sentence:
+    print(sentence)
+"""
+    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    )
+    assert "Keras runs on numpy here: set the environment variable KERAS_BACKEND=jax" in done.stdout
 
 
 def test_least_spread_holds_back_what_hardly_varied():
