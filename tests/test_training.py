@@ -153,7 +153,7 @@ def test_weight_zero_is_not_seen():
 
 
 def test_data_sizes_share_one_program():
-    """Moving learning rate, decay, epochs or number of samples compiles nothing, but at steps of a factor of eight."""
+    """Moving rate, decay, epochs or number of samples compiles nothing, but at steps of a factor of eight."""
     training._compiled.clear()
     x, y = data(2000)
     for n, epochs, rate, decay in [(2000, 2, 1e-3, 0), (1500, 3, 1e-2, 0), (300, 5, 1e-3, 1)]:
