@@ -4,6 +4,7 @@
     python scripts/run_notebooks.py notebooks/05*.ipynb run and save these
     python scripts/run_notebooks.py --table FILE        also write the table of seconds and memory (Markdown)
     python scripts/run_notebooks.py --twice             run each twice, save nothing, compare every printed number
+    python scripts/run_notebooks.py --clean             run nothing: clean what JupyterLab saved
 """
 
 import argparse
@@ -26,7 +27,7 @@ MINUTES, GIGABYTES = 3, 1.5                     # what one notebook may need: Bi
 def run(path):
     """Execute one notebook.  Returns it with outputs, seconds, and the kernel's peak memory in MB."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=180, kernel_name="python3", store_widget_state=False,
+    client = NotebookClient(notebook, timeout=900, kernel_name="python3", store_widget_state=False,
                             record_timing=False, resources={"metadata": {"path": str(path.parent)}})
     done, peak = threading.Event(), [0]
 
@@ -94,8 +95,13 @@ def main():
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--twice", action="store_true", help="run each twice and compare; save nothing")
     parser.add_argument("--table", type=Path, help="write seconds and memory of each as a Markdown table")
+    parser.add_argument("--clean", action="store_true", help="run nothing: clean what JupyterLab saved")
     arguments = parser.parse_args()
     paths = arguments.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    if arguments.clean:
+        for path in paths:
+            nbformat.write(clean(nbformat.read(path, as_version=4)), path)
+        return 0
     rows, faults = [], []
     for path in paths:
         path = path.resolve()
@@ -107,14 +113,15 @@ def main():
             faults.append(f"{path.name} needs {megabytes:.0f} MB, more than {GIGABYTES} GB")
         rows.append((path.name, seconds, megabytes))
         if arguments.twice:
-            pairs = zip(printed(notebook), printed(run(path)[0]))
+            pairs = zip(printed(notebook), printed(run(path)[0]), strict=True)
             faults += [f"{path.name}, output {n}: two runs differ:\n  {a!r}\n  {b!r}"
                        for n, (a, b) in enumerate(pairs) if a != b]
         else:
             nbformat.write(notebook, path)
     if arguments.table:
         arguments.table.write_text(table(rows))
-    print("\n".join(faults) or "every notebook within its limits" + (", and both runs print the same" if arguments.twice else ""))
+    well = "every notebook within its limits" + (", and both runs print the same" if arguments.twice else "")
+    print("\n".join(faults) or well)
     return bool(faults)
 
 
