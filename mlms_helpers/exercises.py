@@ -294,7 +294,7 @@ def _site_error(width=64, depth=2, **settings):
     settings = {"learning_rate": 3e-3, "epochs": 250, "weight_decay": 0.0, **settings}
     errors = []
     for seed in range(3):
-        net = models.mlp(x[train], y[train], width=width, depth=depth, seed=seed)
+        net = models.mlp(x[train], y[train], width=width, hidden_layers=depth, seed=seed)
         errors.append(training.fit(net, x[five], y[five], validation=(x[val], y[val]), batch_size=64, seed=seed, **settings).val_loss[-1])
     return float(np.mean(errors))
 

@@ -85,7 +85,7 @@ def train(structures, *, n_models=24, depth=0, strength=3e-3, width=32, epochs=3
     potential = levels.from_oxygen(levels.site_potentials(structures), sites)
     family = np.array([a.info["family"] for a in structures])[sites.structure]
     weights = statistics.bootstrap_weights(family, n_models, seed)
-    committee = [models.mlp(x, potential, width=width, depth=depth, least_spread=LEAST_SPREAD, seed=1000 * seed + k)
+    committee = [models.mlp(x, potential, width=width, hidden_layers=depth, least_spread=LEAST_SPREAD, seed=1000 * seed + k)
                  for k in range(n_models)]
     if depth:
         training.fit_ensemble(committee, x, potential, weights=weights, epochs=epochs, batch_size=batch_size,

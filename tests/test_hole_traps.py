@@ -103,7 +103,7 @@ def test_a_line_is_solved_exactly():
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(50, 3)) * [1, 10, 0.1] + 5, rng.integers(0, 3, 50).astype(float)
     y = x @ [2.0, -0.3, 4.0] + 7 + 0.1 * rng.normal(size=50)
-    model = models.mlp(x, y, depth=0)
+    model = models.mlp(x, y, hidden_layers=0)
     hole_traps.solve_line(model, x, y, w, 0.0)
     a = np.column_stack([np.ones(50), x]) * np.sqrt(w)[:, None]
     np.testing.assert_allclose(models.predict(model, x), np.column_stack([np.ones(50), x]) @ np.linalg.lstsq(a, y * np.sqrt(w), rcond=None)[0], atol=1e-3)
