@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from mlms_helpers.rendering import PALETTE, same_length, style, vector
+from mlms_helpers.rendering import PALETTE, as_written, same_length, style, vector
 
 PROVENANCE = ("config", "family", "snapshot", "phase", "n_nitrogen", "temperature")
 WINDOW = 8.0  # eV below the host edge: the width of the O-2p valence band with room to spare
@@ -219,7 +219,7 @@ def draw(
     Returns Figure.  Raises ValueError when lengths differ or there is nothing to draw.
     """
     depth = vector(depth, "depth")
-    names = [str(n) for n in (range(len(depth)) if names is None else names)]
+    names = [as_written(n) for n in (range(len(depth)) if names is None else names)]
     same_length(sigma=sigma, names=names, true=true, depth=depth)
     sigma = np.zeros(len(depth)) if sigma is None else vector(sigma, "sigma")
     ax = ax or Figure(figsize=(max(5.0, min(9.0, 2.4 + 0.9 * len(depth))), 4.4)).subplots()
@@ -240,7 +240,7 @@ def draw(
     ax.set(xlabel="N atom", xlim=(-0.5, len(depth) - 0.5), ylabel="level above the valence-band edge (eV)")
     ax.set_ylim(min(-0.6, (depth - sigma).min() - 0.1), max(2.0, max(ends) + 0.2))
     ax.grid(axis="x", visible=False)
-    ax.set_title(title or "")
+    ax.set_title(as_written(title or ""))
     return ax.figure
 
 

@@ -1,14 +1,19 @@
-"""Figures of the course: one message each, axes with units, colours that the colour-blind can tell apart.
+"""Charts that any table can use: one message each, axes with units, colours for the colour-blind, too.
 
-Every function returns a `matplotlib.figure.Figure`; `show` puts one into the notebook.  None of them
-uses pyplot, so nothing is shown twice and no figure stays open.
+Every function returns a `matplotlib.figure.Figure`; `show` puts one into the notebook.  Names, labels and
+titles are shown as they are written: a dollar sign begins no formula.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import NullFormatter
+from numpy.typing import ArrayLike
 
 from .rendering import (
     CYCLE,
@@ -16,6 +21,7 @@ from .rendering import (
     LINES,
     MARKERS,
     PALETTE,
+    as_written,
     axis_label,
     plain_ticks,
     png,
@@ -26,47 +32,120 @@ from .rendering import (
     vector,
 )
 
-__all__ = ["GREY", "PALETTE", "bars", "histogram", "history", "learning_curve", "parity", "png", "show", "style"]
+__all__ = [
+    "GREY",
+    "PALETTE",
+    "bars",
+    "calibration",
+    "histogram",
+    "history",
+    "learning_curve",
+    "legend_outside",
+    "parity",
+    "png",
+    "show",
+    "style",
+]
+
+
+def legend_outside(
+    ax: Axes, handles: Sequence[Artist] | None = None, names: Sequence[str] | None = None, **settings
+) -> Legend:
+    """A legend right of the axes, where no point can lie below it.
+
+    ax: axes.
+    handles: what is named; default, all that has a label.
+    names: as many, as they are to be read; also those that begin with _, which matplotlib would leave out.
+    settings: more of `matplotlib.axes.Axes.legend`, such as title.
+    """
+    if handles is not None:
+        settings |= {"handles": handles, "labels": [as_written(name) for name in names]}
+    return ax.legend(**{"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0, **settings})
 
 
 @style()
-def parity(true, predicted, *, unit="eV", label="level", uncertainty=None, groups=None, title=None, ax=None):
+def parity(
+    true: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    unit: str = "eV",
+    label: str = "level",
+    uncertainty: ArrayLike | None = None,
+    groups: Sequence[str] | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Figure:
     """Predicted against true values, with the line where the two agree.
 
-    true, predicted: [n], in `unit`.   label: what the values are, for the axes.
-    uncertainty: [n], half-widths of error bars, in `unit`.   groups: [n], names; one colour and marker each.
-    title: default, the RMSE.   ax: axes to draw in; default, a new figure.
+    true, predicted: [n], in `unit`.
+    label: what the values are, for the axes.
+    uncertainty: [n], half-widths of error bars, in `unit`.
+    groups: [n], names; one colour and marker each, in the order of their categories or of their coming.
+    title: default, the RMSE.
+    ax: axes to draw in; default, a new figure.
 
-    Returns Figure.   Raises ValueError when lengths differ or there is nothing to draw.
+    Raises ValueError when lengths differ or there is nothing to draw.
     """
     true, predicted = vector(true, "true"), vector(predicted, "predicted")
     same_length(predicted=predicted, true=true, uncertainty=uncertainty, groups=groups)
     ax = ax or Figure(figsize=(5.6 if groups is None else 7.6, 5.2)).subplots()
     names = np.full(len(true), "") if groups is None else np.asarray(groups).astype(str)
-    for number, name in enumerate(dict.fromkeys(names)):
+    kinds = list(dict.fromkeys(names))
+    if isinstance(getattr(groups, "dtype", None), pd.CategoricalDtype):
+        kinds = [str(kind) for kind in groups.dtype.categories if str(kind) in kinds]
+    drawn = []
+    for number, name in enumerate(kinds):
         mine = names == name
-        ax.errorbar(true[mine], predicted[mine], fmt=MARKERS[number % 8], label=name or None, alpha=0.75,
-                    yerr=None if uncertainty is None else np.asarray(uncertainty, float)[mine],
-                    color=CYCLE[number % 8], ecolor=GREY, elinewidth=1, capsize=0, markeredgewidth=0)
+        drawn.append(
+            ax.errorbar(
+                true[mine],
+                predicted[mine],
+                fmt=MARKERS[number % 8],
+                alpha=0.75,
+                yerr=None if uncertainty is None else np.asarray(uncertainty, float)[mine],
+                color=CYCLE[number % 8],
+                ecolor=GREY,
+                elinewidth=1,
+                capsize=0,
+                markeredgewidth=0,
+            )
+        )
     both = np.concatenate([true, predicted])
     pad = 0.06 * (np.ptp(both) or 1.0)
     ends = both.min() - pad, both.max() + pad
     ax.plot(ends, ends, color="black", linewidth=1, zorder=1)
-    ax.set(xlim=ends, ylim=ends, xlabel=axis_label(f"true {label}", unit), ylabel=axis_label(f"predicted {label}", unit),
-           aspect="equal")
+    ax.set(
+        xlim=ends,
+        ylim=ends,
+        xlabel=axis_label(f"true {label}", unit),
+        ylabel=axis_label(f"predicted {label}", unit),
+        aspect="equal",
+    )
     rmse = np.sqrt(np.mean((predicted - true) ** 2))
-    ax.set_title(title if title is not None else f"RMSE {short(rmse)} {unit} over {len(true)} samples".replace("  ", " "))
+    said = f"RMSE {short(rmse)} {unit} over {len(true)} samples".replace("  ", " ")
+    ax.set_title(as_written(said if title is None else title))
     if groups is not None:
-        # outside: points may lie anywhere inside
-        ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
+        legend_outside(ax, drawn, kinds, bbox_to_anchor=(1.02, 1))
     return ax.figure
 
 
 @style()
-def history(loss, val_loss=None, *, unit="eV", label="loss", title="Training", ax=None):
+def history(
+    loss: ArrayLike,
+    val_loss: ArrayLike | None = None,
+    *,
+    unit: str = "eV",
+    label: str = "loss",
+    title: str = "Training",
+    ax: Axes | None = None,
+) -> Figure:
     """Loss against epochs, with a logarithmic axis and the epoch of the lowest validation loss.
 
-    loss, val_loss: [n_epochs], positive, in `unit`.   Returns Figure.
+    loss: [n_epochs], positive, of the training set, in `unit`.
+    val_loss: [n_epochs], of the validation set; default, none is drawn.
+    label: what the loss is, for the axis.
+    title: above the axes.
+    ax: axes to draw in; default, a new figure.
     """
     loss = vector(loss, "loss", finite=False)
     ax = ax or Figure().subplots()
@@ -78,83 +157,183 @@ def history(loss, val_loss=None, *, unit="eV", label="loss", title="Training", a
         ax.plot(epochs, val_loss, label="validation", color=PALETTE["vermillion"], linestyle="--")
         if np.isfinite(val_loss).any():
             best = int(np.nanargmin(np.where(np.isfinite(val_loss), val_loss, np.nan)))
-            ax.plot(epochs[best], val_loss[best], "o", color="black", markersize=8, fillstyle="none", markeredgewidth=2,
-                    label=f"lowest: {short(val_loss[best])} {unit}, epoch {epochs[best]}".replace(" ,", ","))
+            said = f"lowest: {short(val_loss[best])} {unit}, epoch {epochs[best]}".replace(" ,", ",")
+            look = {"color": "black", "markersize": 8, "fillstyle": "none", "markeredgewidth": 2}
+            ax.plot(epochs[best], val_loss[best], "o", label=as_written(said), **look)
     ax.set_yscale("log")
     plain_ticks(ax.yaxis)
     ax.set(xlabel="epoch", ylabel=axis_label(label, unit), xlim=(0, len(loss) + 1))
-    ax.set_title(title)
+    ax.set_title(as_written(title))
     ax.legend(loc="best")
     return ax.figure
 
 
 @style()
-def learning_curve(sizes, errors, *, unit="eV", label="RMSE", baselines=None, title="Learning curve", ax=None):
+def learning_curve(
+    table: pd.DataFrame | Mapping[str, pd.DataFrame],
+    *,
+    sizes: str = "training samples",
+    label: str = "RMSE",
+    unit: str = "eV",
+    baselines: Mapping[str, float] | None = None,
+    title: str = "Learning curve",
+    ax: Axes | None = None,
+) -> Figure:
     """Error against training-set size: the mean over seeds, and a band from the lowest to the highest.
 
-    sizes: [n_sizes].   errors: [n_sizes, n_seeds], in `unit`, or a dict of such arrays, one curve each.
-    baselines: {name: error in `unit`}, horizontal lines with their names beside them.   Returns Figure.
+    table: of `evaluation.learning_curve`, one row a size and seed; or {name: such a table}, one curve each.
+    sizes: what the column `size` counts, for the axis.
+    label: the column of errors, in `unit`; sizes where one of them is not finite are left out.
+    baselines: {name: error in `unit`}, horizontal lines with their names beside them, where it is finite.
+    title: above the axes.
+    ax: axes to draw in; default, a new figure.
+
+    Raises ValueError where a table lacks a column, or there is nothing to draw.
     """
-    sizes = vector(sizes, "sizes")
-    curves = errors if isinstance(errors, Mapping) else {"model": errors}
+    curves = table if isinstance(table, Mapping) else {"model": table}
     ax = ax or Figure(figsize=(7.6, 4.4)).subplots()
-    names = []
-    for number, (name, values) in enumerate(curves.items()):
-        values = np.asarray(values, float).reshape(len(values), -1)
-        same_length(errors=values, sizes=sizes)
-        mean, colour = values.mean(axis=1), CYCLE[number % 8]
-        ax.fill_between(sizes, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.2, linewidth=0)
-        ax.plot(sizes, mean, color=colour, marker=MARKERS[number % 8], linestyle=LINES[number % 4])
-        names.append((name, mean[-1], colour))
-    for number, (name, value) in enumerate((baselines or {}).items()):
+    names, ticks = [], set()
+    for number, (name, points) in enumerate(curves.items()):
+        mean, low, high = _mean_and_band(points, label, name)
+        colour = CYCLE[number % 8]
+        ax.fill_between(mean.index, low, high, color=colour, alpha=0.2, linewidth=0)
+        ax.plot(mean.index, mean, color=colour, marker=MARKERS[number % 8], linestyle=LINES[number % 4])
+        names.append((name, mean.iloc[-1], colour))
+        ticks.update(mean.index)
+    known = {name: value for name, value in (baselines or {}).items() if np.isfinite(value)}
+    for number, (name, value) in enumerate(known.items()):
         ax.axhline(value, color=GREY, linewidth=1.5, linestyle=LINES[1:][number % 3])
         names.append((f"{name}: {short(value)}", value, "#444444"))
-    ax.set(xscale="log", yscale="log", xlabel="training samples", ylabel=axis_label(label, unit))
-    ax.set_xticks(sizes, [f"{s:g}" for s in sizes])
+    ax.set(xscale="log", yscale="log", xlabel=as_written(sizes), ylabel=axis_label(label, unit))
+    ax.set_xticks(sorted(ticks), [f"{size:g}" for size in sorted(ticks)])
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.minorticks_off()
     plain_ticks(ax.yaxis)
-    ax.set_title(title)
+    ax.set_title(as_written(title))
     _names_beside(ax, names)
     return ax.figure
 
 
-@style()
-def bars(errors, *, unit="eV", label="RMSE", title=None, ax=None):
-    """Horizontal bars with intervals, the first on top.
+def _mean_and_band(table, label, name):
+    """Mean, lowest and highest error for each size, three Series; without sizes where one is not finite."""
+    if not isinstance(table, pd.DataFrame) or not {"size", label} <= set(table):
+        raise ValueError(f"learning_curve: {name!r} must be a table with the columns 'size' and {label!r}")
+    errors = table.assign(known=np.isfinite(table[label].to_numpy(float))).groupby("size")
+    whole = errors.known.all()
+    if not whole.any():
+        raise ValueError(f"learning_curve: {name!r} has no size at which every {label} is a number")
+    return [errors[label].agg(how)[whole] for how in ("mean", "min", "max")]
 
-    errors: {name: (mean, half-width)} in `unit`, or a DataFrame with these two columns.   Returns Figure.
+
+@style()
+def calibration(
+    table: pd.DataFrame | Mapping[str, pd.DataFrame],
+    *,
+    title: str = "Calibration",
+    ax: Axes | None = None,
+) -> Figure:
+    """Share of true values found within their error bars against the share promised, and where the two agree.
+
+    table: of `evaluation.coverage`, with columns promised and found; or {name: such a table}, one curve each.
+    title: above the axes.
+    ax: axes to draw in; default, a new figure.
     """
-    if hasattr(errors, "itertuples"):
-        errors = {str(row[0]): row[1:3] for row in errors.itertuples()}
-    if not errors:
-        raise ValueError("bars: there is nothing to draw")
-    means, halves = np.array([[float(m), float(h)] for m, h in errors.values()]).T
-    ax = ax or Figure(figsize=(7.2, 1.3 + 0.5 * len(errors))).subplots()
-    rows = np.arange(len(errors))
-    ax.barh(rows, means, xerr=np.nan_to_num(halves), color=PALETTE["sky"], height=0.62,
-            error_kw={"elinewidth": 2, "capsize": 4, "ecolor": "black"})
-    ends = np.maximum(means, 0) + np.nan_to_num(halves)
-    left, right = min(0, np.nanmin(means - np.nan_to_num(halves))), np.nanmax(ends)
-    span = (right - left) or 1.0
-    # two decimals, or as many as the largest mean and the smallest interval need
-    digits = max(2, 1 - int(np.floor(np.log10(np.nanmax(np.abs(means)) or 1))))
-    digits += bool((halves[halves > 0] < 0.5 * 10.0 ** -digits).any())
-    for row, end, mean, half in zip(rows, ends, means, halves, strict=True):
-        text = f"{mean:.{digits}f}" + (f" ± {half:.{digits}f}" if half > 0 else "")
-        ax.text(end + 0.015 * span, row, text, va="center", fontsize=12)
-    ax.set_yticks(rows, list(errors))
-    ax.set(xlabel=axis_label(label, unit), xlim=(left, right + 0.24 * span), ylim=(len(errors) - 0.5, -0.5))
-    ax.grid(axis="y", visible=False)
-    ax.set_title(title or "")
+    ax = ax or Figure(figsize=(5.6, 4.4)).subplots()
+    ax.plot([0, 1], [0, 1], color="black", linewidth=1)
+    curves, drawn = table if isinstance(table, Mapping) else {"": table}, []
+    for number, points in enumerate(curves.values()):
+        look = {"marker": MARKERS[number % 8], "linestyle": LINES[number % 4]}
+        drawn += ax.plot(points.promised, points.found, color=CYCLE[number % 8], **look)
+    ax.set(
+        xlabel="promised share within the error bar",
+        ylabel="found share",
+        xlim=(0, 1),
+        ylim=(0, 1),
+        aspect="equal",
+    )
+    ax.set_title(as_written(title))
+    if isinstance(table, Mapping):
+        ax.legend(drawn, [as_written(name) for name in curves], loc="lower right")
     return ax.figure
 
 
 @style()
-def histogram(groups, *, unit="eV", label="level", bins=20, title=None, ax=None):
+def bars(
+    errors: Mapping[str, tuple[float, float]] | pd.DataFrame,
+    *,
+    unit: str = "eV",
+    label: str = "RMSE",
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Figure:
+    """Horizontal bars with intervals, the first on top.
+
+    errors: {name: (mean, half-width)} in `unit`, or a DataFrame with these two columns; where a mean is not
+        finite there is no bar.
+    label: what they are, for the axis.
+    title: above the axes; default, none.
+    ax: axes to draw in; default, a new figure.
+
+    Raises ValueError where there is nothing to draw.
+    """
+    if isinstance(errors, pd.DataFrame):
+        rows = [(row[0], *row[1:3]) for row in errors.itertuples()]
+    else:
+        rows = [(name, *pair) for name, pair in errors.items()]
+    values = np.array([(mean, half) for _, mean, half in rows], float).reshape(-1, 2)
+    means = np.where(np.isfinite(values[:, 0]), values[:, 0], np.nan)
+    if not np.isfinite(means).any():
+        raise ValueError("bars: there is nothing to draw")
+    halves = np.where(np.isfinite(values).all(axis=1), values[:, 1], 0)
+    ax = ax or Figure(figsize=(7.2, 1.3 + 0.5 * len(rows))).subplots()
+    places = np.arange(len(rows))
+    look = {"elinewidth": 2, "capsize": 4, "ecolor": "black"}
+    ax.barh(places, means, xerr=halves, color=PALETTE["sky"], height=0.62, error_kw=look)
+    ends = np.maximum(means, 0) + halves
+    left, right = min(0, np.nanmin(means - halves)), np.nanmax(ends)
+    span = (right - left) or 1.0
+    for place, end, text in zip(places, ends, _amounts(means, values[:, 1]), strict=True):
+        ax.text((end if np.isfinite(end) else 0) + 0.015 * span, place, text, va="center", fontsize=12)
+    ax.set_yticks(places, [as_written(name) for name, *_ in rows])
+    ax.set(xlabel=axis_label(label, unit), xlim=(left, right + 0.24 * span), ylim=(len(rows) - 0.5, -0.5))
+    ax.grid(axis="y", visible=False)
+    ax.set_title(as_written(title or ""))
+    return ax.figure
+
+
+def _amounts(means, halves):
+    """Each mean ± half-width: two decimals, or as many as the largest and the narrowest interval need."""
+    digits = max(2, 1 - int(np.floor(np.log10(np.nanmax(np.abs(means)) or 1))))
+    digits += bool((halves[halves > 0] < 0.5 * 10.0**-digits).any())
+
+    def number(value):
+        fixed = f"{value:.{digits}f}"
+        return f"{value:.1e}" if value and (digits > 6 or float(fixed) == 0) else fixed
+
+    for mean, half in zip(means, halves, strict=True):
+        text = number(mean) if np.isfinite(mean) else "no value"
+        yield text + (f" ± {number(half)}" if half > 0 and np.isfinite(mean) else "")
+
+
+@style()
+def histogram(
+    groups: Mapping[str, ArrayLike] | ArrayLike,
+    *,
+    unit: str = "eV",
+    label: str = "level",
+    bins: int | ArrayLike = 20,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Figure:
     """How often which value occurs; groups share their bins.
 
-    groups: {name: values [n]} in `unit`, or one array.   bins: a number, or edges.   Returns Figure.
+    groups: {name: values [n]} in `unit`, or one array.
+    label: what the values are, for the axis.
+    bins: how many, or their edges.
+    title: above the axes; default, none.
+    ax: axes to draw in; default, a new figure.
+
+    Raises ValueError where a group is empty, or holds a value that is not finite.
     """
     groups = groups if isinstance(groups, Mapping) else {"": groups}
     groups = {name: vector(values, str(name) or "values") for name, values in groups.items()}
@@ -162,30 +341,40 @@ def histogram(groups, *, unit="eV", label="level", bins=20, title=None, ax=None)
         raise ValueError("histogram: there is nothing to draw")
     edges = np.histogram_bin_edges(np.concatenate(list(groups.values())), bins)
     ax = ax or Figure().subplots()
-    for number, (name, values) in enumerate(groups.items()):
-        colour = CYCLE[number % 8]
-        ax.hist(values, edges, histtype="stepfilled", alpha=0.25, color=colour)
-        ax.hist(values, edges, histtype="step", color=colour, linestyle=LINES[number % 4], linewidth=2,
-                label=f"{name} ({len(values)})" if name != "" else None)
+    drawn = []
+    for number, values in enumerate(groups.values()):
+        look = {"color": CYCLE[number % 8], "linestyle": LINES[number % 4], "linewidth": 2}
+        ax.hist(values, edges, histtype="stepfilled", alpha=0.25, color=look["color"])
+        drawn += ax.hist(values, edges, histtype="step", **look)[2]
     ax.set(xlabel=axis_label(label, unit), ylabel="count")
-    ax.set_title(title or "")
-    if len(groups) > 1 or "" not in groups:
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    ax.set_title(as_written(title or ""))
+    if list(groups) != [""]:
+        legend_outside(ax, drawn, [f"{name} ({len(values)})" for name, values in groups.items()])
     return ax.figure
 
 
 def _names_beside(ax, names):
     """Write names at the right of their lines, moved apart where they would overlap."""
     to_axes = ax.transData + ax.transAxes.inverted()
-    wanted = sorted(((to_axes.transform((1, y))[1], name, y, colour) for name, y, colour in names), key=lambda n: n[0])
+    heights = [to_axes.transform((1, y))[1] for _, y, _ in names]
+    wanted = sorted(((h, *n) for h, n in zip(heights, names, strict=True)), key=lambda n: n[0])
     gap, places = 0.075, []
     for fraction, *_ in wanted:
         places.append(max(fraction, places[-1] + gap) if places else max(fraction, 0))
     over = places[-1] - 1 if places else 0
-    for k in range(len(places) - 1, -1, -1):        # pushed above the top: come down again
+    for k in range(len(places) - 1, -1, -1):  # pushed above the top: come down again
         limit = 1 if k == len(places) - 1 else places[k + 1] - gap
         places[k] = min(places[k], limit) if over > 0 else places[k]
     for place, (fraction, name, _, colour) in zip(places, wanted, strict=True):
-        ax.annotate(name, (1, min(max(fraction, 0), 1)), (1.04, place), xycoords="axes fraction", textcoords="axes fraction",
-                    va="center", fontsize=12, color=colour, annotation_clip=False,
-                    arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0})
+        ax.annotate(
+            as_written(name),
+            (1, min(max(fraction, 0), 1)),
+            (1.04, place),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            fontsize=12,
+            color=colour,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
+        )

@@ -10,15 +10,21 @@ import html
 import io
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 from PIL import Image
+
+if TYPE_CHECKING:
+    from ipywidgets import DOMWidget
 
 # Okabe and Ito, https://jfly.uni-koeln.de/color/
 PALETTE = {
@@ -37,6 +43,7 @@ DOTS = 130  # an inch of a picture, which is shown as 100 pixels
 CYCLE = list(PALETTE.values())
 MARKERS = "osD^vP*X"
 LINES = ["-", "--", "-.", ":"]
+_SAVED = (Path(__file__).parent / "browser" / "saved.css").read_text("utf-8")
 _LOOK = {
     "figure.figsize": (7.2, 4.4),
     "figure.dpi": 100,
@@ -71,13 +78,18 @@ def style() -> Iterator[None]:
 
 
 def axis_label(text: str, unit: str = "") -> str:
-    """What an axis shows, with its unit in brackets where it has one."""
-    return f"{text} ({unit})" if unit else text
+    """What an axis shows, with its unit in brackets where it has one, for matplotlib."""
+    return as_written(f"{text} ({unit})" if unit else text)
+
+
+def as_written(text: str) -> str:
+    """Text for matplotlib, which shows it letter by letter: a dollar sign begins no formula."""
+    return str(text).replace("$", r"\$")
 
 
 def short(value: float) -> str:
     """A number for a title: two decimals where they say enough, else two digits."""
-    return f"{value:.2f}" if 0.095 <= abs(value) < 1000 or value == 0 else f"{value:.2g}"  # noqa: PLR2004
+    return f"{value:.2f}" if 0.095 <= abs(value) < 1000 or value == 0 else f"{value:.2g}"
 
 
 def plain_ticks(axis: Axis) -> None:
@@ -85,7 +97,7 @@ def plain_ticks(axis: Axis) -> None:
     low, high = sorted(axis.get_view_interval())
     # over more than two decades the powers of ten are enough
     span = high / low
-    steps = (1,) if span > 100 else (1, 2, 5) if span > 4 else (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)  # noqa: PLR2004
+    steps = (1,) if span > 100 else (1, 2, 5) if span > 4 else (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
     tens = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     ticks = [t for t in np.outer(tens, steps).ravel() if low <= t <= high]
     if len(ticks) > 1:
@@ -96,7 +108,9 @@ def plain_ticks(axis: Axis) -> None:
 
 def vector(values: ArrayLike, name: str, finite: bool = True) -> np.ndarray:
     """values as float64 [n]; ValueError, with their name, where there is none or one is not finite."""
-    values = np.asarray(values, float).ravel()
+    if isinstance(values, pd.Series):
+        values = values.to_numpy(float, na_value=np.nan)
+    values = np.ma.filled(np.ma.asarray(values, float), np.nan).ravel()
     if not len(values):
         raise ValueError(f"{name} is empty: there is nothing to draw")
     if finite and not np.isfinite(values).all():
@@ -122,7 +136,7 @@ def png(fig: Figure) -> bytes:
 
 
 def redraw(fig: Figure, layout: tuple | None = None) -> tuple[bytes, tuple]:
-    """`png`, in half the time, for a figure that takes the place of one like it: axes stand where those stood.
+    """`png`, in half the time, for a figure that takes the place of one like it: axes stand where its stood.
 
     fig: Figure.
     layout: what the call before returned; None the first time.  Where a text would be cut with that layout,
@@ -164,7 +178,7 @@ def describe(fig: Figure) -> str:
         title = ax.get_title(loc="left") or ax.get_title()
         axes = " against ".join(s for s in (ax.get_ylabel(), ax.get_xlabel()) if s)
         parts.append(": ".join(s for s in (title, axes) if s))
-    text = "; ".join(p for p in parts if p) or "no title"
+    text = "; ".join(p for p in parts if p).replace(r"\$", "$") or "no title"
     return "Figure: " + " ".join(text.split()) + "."
 
 
@@ -196,6 +210,33 @@ def show(fig: Figure | bytes, alt: str) -> None:
     display({"text/html": hidden(alt), "text/plain": alt}, raw=True)
     if "matplotlib.pyplot" in sys.modules and isinstance(fig, Figure):
         sys.modules["matplotlib.pyplot"].close(fig)
+
+
+def show_widget(widget: "DOMWidget", picture: bytes | None, alt: str = "") -> None:
+    """Put a widget into the notebook, and what stays of it where the notebook is opened without its kernel.
+
+    widget: its `repr` names it for readers.
+    picture: a PNG of what it shows now; None, where it shows none yet.
+    alt: the picture in words.
+
+    A saved notebook holds no widget, only where one was, and JupyterLab writes "model not found" there.  So
+    three outputs are left: the picture, a line that says what it was, and the widget; the style beside that
+    line shows either the two or the widget.  A page that takes no styles shows the two.
+    """
+    from IPython.display import display
+
+    kind = "mlms-saved"
+    if picture:
+        data, meta = bundle(picture, alt)
+        display(data, metadata=meta, raw=True)
+        kind += " mlms-saved-picture"
+    name = repr(widget)
+    line = f"{name[:1].upper()}{name[1:]}. Run this cell to use it."
+    text = f'<div class="{kind}" style="opacity:0.75">{html.escape(line)}{hidden(alt)}</div>'
+    display({"text/html": f"<style>{_SAVED}</style>{text}", "text/plain": f"{line} {alt}".strip()}, raw=True)
+    widget.add_class("mlms-live")
+    view = "application/vnd.jupyter.widget-view+json"
+    display({view: widget._repr_mimebundle_()[view]}, raw=True)
 
 
 def bundle(picture: Figure | bytes, alt: str) -> tuple[dict, dict]:

@@ -19,7 +19,7 @@ LAYERS = {
     "what there is": ["datasets", "descriptors", "uploads", "parallel", "models"],
     "learning": ["training", "evaluation", "search", "uncertainty"],
     "physics": ["levels", "hole_traps", "vacancies", "potentials", "lattice", "selection"],
-    "what a reader sees": ["plots", "widgets", "views", "linked_map", "maps"],
+    "what a reader sees": ["plots", "widgets", "views", "maps", "linked_map"],
     "the course": ["study", "exercises"],
 }
 ORDER = [module for layer in LAYERS.values() for module in layer]

@@ -14,20 +14,28 @@ SALT = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
 SKEW = bulk("Si")
 
 
-@pytest.mark.parametrize("atoms", [WATER, SALT, SKEW, Atoms("Li"), Atoms("N2", [[0, 0, 0], [0, 0, 1.1]], cell=[5, 0, 0], pbc=[1, 0, 0])])
-def test_view_and_picture_of_any_structure(atoms):
+@pytest.mark.parametrize(
+    "atoms",
+    [WATER, SALT, SKEW, Atoms("Li"), Atoms("N2", [[0, 0, 0], [0, 0, 1.1]], cell=[5, 0, 0], pbc=[1, 0, 0])],
+)
+def test_view_and_picture_of_any_structure(atoms, shown):
     view = views.structure(atoms)
     assert repr(view) == f"structure view: {atoms.get_chemical_formula()}, {len(atoms)} atoms"
-    data, meta = view._repr_mimebundle_()
-    assert data["text/plain"] == repr(view) and "application/vnd.jupyter.widget-view+json" in data
-    assert len(data["image/png"]) < 100_000 and "atoms" in meta["image/png"]["alt"]
+    view._ipython_display_()
+    (picture, meta), (line, _), (widget, _) = shown
+    assert repr(view)[1:] in line["text/plain"] and list(widget) == [
+        "application/vnd.jupyter.widget-view+json"
+    ]
+    assert len(picture["image/png"]) < 100_000 and "atoms" in meta["image/png"]["alt"]
     assert plots.png(views.static(atoms)) == plots.png(views.static(atoms))
 
 
 def test_what_nglview_gets_is_the_structure():
     text = views._pdb(SKEW, [1, 2])
     rows = [line for line in text.splitlines() if line.startswith("ATOM")]
-    assert np.allclose([[float(row[c:c + 8]) for c in (30, 38, 46)] for row in rows], SKEW.positions, atol=1e-3)
+    assert np.allclose(
+        [[float(row[c : c + 8]) for c in (30, 38, 46)] for row in rows], SKEW.positions, atol=1e-3
+    )
     assert [row[76:78].strip().title() for row in rows] == ["Si", "Si"]
     assert [float(row[60:66]) for row in rows] == [1, 2]
 
@@ -43,9 +51,12 @@ def test_cell_edges():
 @pytest.mark.parametrize("atoms", [WATER, SALT, SKEW, Atoms("Li")])
 def test_camera_sees_everything(atoms):
     from scipy.spatial.transform import Rotation
+
     centre, quaternion, distance = views._camera(atoms, (700, 420))
     points = np.concatenate([atoms.positions, views._edges(atoms).reshape(-1, 3)]) - centre
-    x, y, z = Rotation.from_quat(quaternion).apply(points).T     # the camera stands at z = -distance and looks along z
+    x, y, z = (
+        Rotation.from_quat(quaternion).apply(points).T
+    )  # the camera stands at z = -distance and looks along z
     slope = np.tan(views._VISION / 2) * (distance + z)
     assert (np.abs(y) < slope).all() and (np.abs(x) < slope * 700 / 420).all()
 
@@ -92,14 +103,21 @@ def test_another_structure_takes_the_place_of_the_first():
     view, seen = views.structure(SALT, highlight=[1]), []
     view.on_pick(seen.append).pick(7)
     widget, first = view.three_d, view._picture
-    view.show(SALT, highlight=[2])                  # only the halo moves: the reader's angle of view stays
+    view.show(SALT, highlight=[2])  # only the halo moves: the reader's angle of view stays
     assert widget._ngl_msg_archive[-1]["methodName"] == "setSelection" and "marked: atom 2" in view._alt
     view.show(WATER)
     assert view.three_d is widget and view.atoms is WATER and view.picked is None and view.status.value == ""
     assert view._picture != first and "H2O" in repr(view) and view.number.placeholder == "0 to 2"
-    loads = [message["args"][0]["data"] for message in widget._ngl_msg_archive if message["methodName"] == "loadFile"]
+    loads = [
+        message["args"][0]["data"]
+        for message in widget._ngl_msg_archive
+        if message["methodName"] == "loadFile"
+    ]
     assert loads == [views._pdb(WATER, [0, 1, 1])] and len(widget._ngl_component_ids) == 1
-    assert [m["methodName"] for m in widget._ngl_msg_archive[:views._SETTING_UP]] == ["setParameters", "executeCode"]
+    assert [m["methodName"] for m in widget._ngl_msg_archive[: view._scene._set_up]] == [
+        "setParameters",
+        "executeCode",
+    ]
     with pytest.raises(ValueError, match="0 to 2"):
         view.show(WATER, highlight=[3])
     view.pick(2)
@@ -113,13 +131,16 @@ def test_legend_and_words():
     assert "charge &lt;q&gt;: 0.00" in legend and "7.00 e" in legend
 
 
-@pytest.mark.parametrize("call, part", [
-    (lambda: views.structure(Atoms()), "no atoms"),
-    (lambda: views.structure(Atoms("H", [[np.nan, 0, 0]])), "not a number"),
-    (lambda: views.structure(WATER, highlight=[3]), "0 to 2"),
-    (lambda: views.structure(WATER, colours=[1, 2]), "each of the 3 atoms"),
-    (lambda: views.static(WATER, colours=[np.nan] * 3), "holds no number"),
-])
+@pytest.mark.parametrize(
+    "call, part",
+    [
+        (lambda: views.structure(Atoms()), "no atoms"),
+        (lambda: views.structure(Atoms("H", [[np.nan, 0, 0]])), "not a number"),
+        (lambda: views.structure(WATER, highlight=[3]), "0 to 2"),
+        (lambda: views.structure(WATER, colours=[1, 2]), "each of the 3 atoms"),
+        (lambda: views.static(WATER, colours=[np.nan] * 3), "holds no number"),
+    ],
+)
 def test_refusals_are_sentences(call, part):
     with pytest.raises(ValueError, match=part):
         call()

@@ -6,7 +6,7 @@ MAP = ["""
 import threading
 import numpy as np, pandas as pd
 from ase.build import bulk, molecule
-from mlms_helpers import maps
+from mlms_helpers.linked_map import LinkedMap
 rng = np.random.default_rng(0)
 structures = [bulk("NaCl", "rocksalt", a=5.64, cubic=True), molecule("C6H6"), bulk("Si") * (2, 2, 2)]
 table = pd.DataFrame([(n, k, a.symbols[k], a.positions[k, 2]) for n, a in enumerate(structures) for k in range(len(a))],
@@ -14,7 +14,7 @@ table = pd.DataFrame([(n, k, a.symbols[k], a.positions[k, 2]) for n, a in enumer
 xy = np.stack(np.meshgrid(np.arange(6.0), np.arange(6.0)), -1).reshape(-1, 2)                # 8 + 12 + 16 atoms
 threads = set()
 """, """
-explorer = maps.explorer(xy, table, structures, units={"height": "Å"}, axes=("PC 1", "PC 2"))
+explorer = LinkedMap(xy, table, structures, units={"height": "Å"}, axes=("PC 1", "PC 2"))
 explorer.observe(lambda change: threads.add(threading.current_thread()), "selected")
 explorer"""]
 
@@ -115,8 +115,8 @@ def test_map_and_view_stand_side_by_side_where_there_is_room(page):
     for width in (1000, 640):
         page.page.set_viewport_size({"width": width, "height": size["height"]})
         try:
-            page.page.wait_for_timeout(1000)
-            assert page.cut_texts() == [] and view.bounding_box()["y"] > picture.bounding_box()["y"] + 100
+            assert page.until(lambda: view.bounding_box()["y"] > picture.bounding_box()["y"] + 100)
+            assert page.cut_texts() == []
             page.page.mouse.click(*at(page, 9))                                              # also where it is shrunk
             assert page.until(lambda: picked(page, 9), 10)
         finally:
