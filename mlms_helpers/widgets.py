@@ -89,13 +89,8 @@ class _Panel(ipywidgets.VBox):
     def __repr__(self):
         return self._words
 
-    def _repr_mimebundle_(self, **kwargs):
-        """The widget, and for a page without a kernel the picture that it shows now."""
-        data = super()._repr_mimebundle_(**kwargs)
-        if not self.image.value:
-            return data
-        picture, metadata = rendering.bundle(self.image.value, self._alt)
-        return {**picture, **data}, metadata
+    def _ipython_display_(self):
+        rendering.show_widget(self, self.image.value, self._alt)
 
     def _show(self, figure):
         """figure: Figure, (Figure, alternative text), or None for no picture."""

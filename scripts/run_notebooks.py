@@ -62,9 +62,10 @@ def clean(notebook):
         for key in ("collapsed", "lines_to_next_cell"):
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
-            cell.outputs = merged(cell.outputs)
             for output in cell.outputs:
                 output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            # what remains of a widget is what rendering.show_widget leaves beside it
+            cell.outputs = merged([o for o in cell.outputs if o.get("data", True)])
     return notebook
 
 

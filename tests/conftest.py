@@ -38,3 +38,13 @@ def chromium():
     if os.environ.get("CI"):
         pytest.fail(sentence)
     pytest.skip(sentence)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """(data, metadata) of all that a test puts into a notebook."""
+    import IPython.display
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, **k: shown.append((data, k.get("metadata"))))
+    return shown

@@ -123,13 +123,15 @@ def test_unknown_control_is_named():
         explorer().set(c=1)
 
 
-def test_descriptions_have_room_and_saved_output_is_plain():
+def test_descriptions_have_room_and_saved_output_is_plain(shown):
     e = explorer()
     assert {c.style.description_width for c in e.controls.values()} == {"102px"}
     assert repr(e) == "interactive figure: number, factor (1/s)"
-    data, meta = e._repr_mimebundle_()
-    assert data["text/plain"] == repr(e) and "image/png" in data
-    assert "application/vnd.jupyter.widget-view+json" in data and meta["image/png"]["alt"] == "The product is 6."
+    e._ipython_display_()
+    (picture, meta), (line, _), (widget, _) = shown
+    assert "image/png" in picture and meta["image/png"]["alt"] == "The product is 6."
+    assert "nteractive figure: number, factor (1/s)" in line["text/plain"]
+    assert list(widget) == ["application/vnd.jupyter.widget-view+json"]
 
 
 def test_values_stand_on_the_steps_that_the_browser_can_show():
