@@ -17,15 +17,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})               # one core, before JAX counts them
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, before JAX counts them
 
 import numpy as np  # noqa: E402
 from dscribe.descriptors import ACSF  # noqa: E402
 
 from mlms_helpers import datasets, descriptors  # noqa: E402
 
-CUTOFFS, SIZES = (3.0, 4.0, 5.0, 6.5, 8.0), (1, 8, 64, 216, 1000, 1536)   # A; copies of a cell of 64 to 68 atoms
-MOVED = 2                                                                 # atoms that dscribe moves
+CUTOFFS, SIZES = (
+    (3.0, 4.0, 5.0, 6.5, 8.0),
+    (1, 8, 64, 216, 1000, 1536),
+)  # A; copies of a cell of 64 to 68 atoms
+MOVED = 2  # atoms that dscribe moves
 
 
 def seconds(function):
@@ -41,12 +44,14 @@ def ratios(pairs):
 
 
 def values(structures, species, chosen):
-    acsf = ACSF(species=species, r_cut=chosen["cutoff"], g2_params=chosen["g2"], g4_params=chosen["g4"], periodic=True)
-    groups = [structures[k:k + 10] for k in range(0, len(structures), 10)]
+    acsf = ACSF(
+        species=species, r_cut=chosen["cutoff"], g2_params=chosen["g2"], g4_params=chosen["g4"], periodic=True
+    )
+    groups = [structures[k : k + 10] for k in range(0, len(structures), 10)]
     ours = lambda group: descriptors.symmetry_functions(group, species=species, **chosen)
     theirs = lambda group: [acsf.create(atoms) for atoms in group]
     for group in groups:
-        ours(group)                                                         # every program compiled
+        ours(group)  # every program compiled
     theirs(groups[0])
     pairs = [(seconds(lambda: theirs(group)), seconds(lambda: ours(group))) for group in groups]
     q, a, b = ratios(pairs)
@@ -54,13 +59,17 @@ def values(structures, species, chosen):
 
 
 def slopes(structures, species, chosen):
-    acsf = ACSF(species=species, r_cut=chosen["cutoff"], g2_params=chosen["g2"], g4_params=chosen["g4"], periodic=True)
+    acsf = ACSF(
+        species=species, r_cut=chosen["cutoff"], g2_params=chosen["g2"], g4_params=chosen["g4"], periodic=True
+    )
     ours = lambda atoms: descriptors.derivatives("symmetry_functions", atoms, species=species, **chosen)
     for atoms in structures:
         ours(atoms)
     pairs = []
     for atoms in structures:
-        part = seconds(lambda: acsf.derivatives(atoms, include=list(range(MOVED)), attach=True, return_descriptor=False))
+        part = seconds(
+            lambda: acsf.derivatives(atoms, include=list(range(MOVED)), attach=True, return_descriptor=False)
+        )
         pairs.append((part * len(atoms) / MOVED, seconds(lambda: ours(atoms))))
     return ratios(pairs)
 
@@ -80,14 +89,24 @@ def main():
     rows, missed = [], []
     for cutoff in (5.0, 6.5):
         chosen = descriptors.standard_set(cutoff=cutoff)
-        for what, least, (q, theirs, ours) in (("values", 1.0, values(structures, species, chosen)),
-                                               ("derivatives", 3.0, slopes(structures[::25], species, chosen))):
-            rows.append(f"| {what}, {cutoff:g} A | {q[1]:.3g} | {q[0]:.3g} to {q[2]:.3g} | {least:g} | {1e3 * theirs:,.0f} | {1e3 * ours:,.0f} |")
+        for what, least, (q, theirs, ours) in (
+            ("values", 1.0, values(structures, species, chosen)),
+            ("derivatives", 3.0, slopes(structures[::25], species, chosen)),
+        ):
+            rows.append(
+                f"| {what}, {cutoff:g} A | {q[1]:.3g} | {q[0]:.3g} to {q[2]:.3g} | {least:g} | {1e3 * theirs:,.0f} | {1e3 * ours:,.0f} |"
+            )
             missed += [f"{what} at {cutoff:g} A"] if q[1] < least else []
             print(rows[-1], flush=True)
-    by_cutoff = [f"| {cutoff:g} | {throughput(structures[0], species, descriptors.standard_set(cutoff=cutoff)):,.0f} |" for cutoff in CUTOFFS]
+    by_cutoff = [
+        f"| {cutoff:g} | {throughput(structures[0], species, descriptors.standard_set(cutoff=cutoff)):,.0f} |"
+        for cutoff in CUTOFFS
+    ]
     print(*by_cutoff, sep="\n", flush=True)
-    chosen, cell = descriptors.standard_set(cutoff=5.0), next(atoms for atoms in structures if len(atoms) == 66)
+    chosen, cell = (
+        descriptors.standard_set(cutoff=5.0),
+        next(atoms for atoms in structures if len(atoms) == 66),
+    )
     by_size = {}
     for copies in SIZES:
         edge = round(copies ** (1 / 3))
@@ -97,15 +116,33 @@ def main():
     large = [n for n in by_size if n >= 500]
     slope = np.polyfit(np.log(large), np.log([n / by_size[n] for n in large]), 1)[0]
     missed += ["linear in the number of atoms"] if slope > 1.1 else []
-    text = "\n".join([
-        "# Speed of the descriptors", "",
-        f"Measured by `benchmarks/descriptors.py` on {datetime.date.today()}, one core, {platform.machine()}, JAX {version('jax')}, dscribe "
-        f"{version('dscribe')}, {len(structures)} cells of LiPON, 8 G2 and 18 G4 a channel (`standard_set`).", "",
-        "| | dscribe's ACSF / ours | quartiles | asked for, at least | dscribe (ms a cell) | ours (ms a cell) |", "|---|---:|---:|---:|---:|---:|", *rows, "",
-        f"Derivatives: of all features of all atoms by all positions. dscribe's are numerical and were timed for {MOVED} of the atoms of 4 cells, then scaled; ours are exact.", "",
-        "Throughput of the same set, the second time (programs compiled).", "", "| cutoff (A), one cell | environments a second |", "|---:|---:|", *by_cutoff, "",
-        "| atoms (cutoff 5 A) | environments a second |", "|---:|---:|", *(f"| {n:,} | {rate:,.0f} |" for n, rate in by_size.items()), "",
-        f"From {large[0]:,} to {large[-1]:,} atoms the time grows as the number of atoms to the power {slope:.2f} (asked for: linear).", ""])
+    text = "\n".join(
+        [
+            "# Speed of the descriptors",
+            "",
+            f"Measured by `benchmarks/descriptors.py` on {datetime.date.today()}, one core, {platform.machine()}, JAX {version('jax')}, dscribe "
+            f"{version('dscribe')}, {len(structures)} cells of LiPON, 8 G2 and 18 G4 a channel (`standard_set`).",
+            "",
+            "| | dscribe's ACSF / ours | quartiles | asked for, at least | dscribe (ms a cell) | ours (ms a cell) |",
+            "|---|---:|---:|---:|---:|---:|",
+            *rows,
+            "",
+            f"Derivatives: of all features of all atoms by all positions. dscribe's are numerical and were timed for {MOVED} of the atoms of 4 cells, then scaled; ours are exact.",
+            "",
+            "Throughput of the same set, the second time (programs compiled).",
+            "",
+            "| cutoff (A), one cell | environments a second |",
+            "|---:|---:|",
+            *by_cutoff,
+            "",
+            "| atoms (cutoff 5 A) | environments a second |",
+            "|---:|---:|",
+            *(f"| {n:,} | {rate:,.0f} |" for n, rate in by_size.items()),
+            "",
+            f"From {large[0]:,} to {large[-1]:,} atoms the time grows as the number of atoms to the power {slope:.2f} (asked for: linear).",
+            "",
+        ]
+    )
     print(text)
     if arguments.table:
         arguments.table.write_text(text, encoding="utf-8")

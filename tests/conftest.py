@@ -21,6 +21,15 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.timeout(3600))  # tools/jupyter_lab.py ends what does not go on
 
 
+@pytest.fixture(scope="module")
+def strict_types():
+    """JAX makes no float64 of a float32, or a float of an int, without being told (Keras itself does so)."""
+    import jax
+
+    with jax.numpy_dtype_promotion("strict"):
+        yield
+
+
 @pytest.fixture
 def dscribe_reads_ase(monkeypatch):
     """dscribe 2.1.2 copies structures in a way that ASE 3.29 refuses; this does what it means."""

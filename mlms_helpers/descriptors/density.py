@@ -22,6 +22,8 @@ from ._sums import Term, derivatives, sums
 from .chebyshev import polynomials
 from .neighbours import distinct_neighbours
 
+INNERMOST = 1.0  # A, where the first Gaussian orbital ends
+
 
 def soap(
     structures: Sequence[Atoms],
@@ -223,14 +225,14 @@ def _gaussians(xp, parameters, one):
 
 
 def _gaussian_orbitals(cutoff, n_max, l_max, sigma):
-    """The term whose sums are A_snlm: exponents that fade to 1e-3 at 1 A ... cutoff, orthonormalised."""
+    """The term whose sums are A_snlm: exponents that fade to 1e-3 at 1 A ... cutoff, orthonormal."""
     positive("cutoff", cutoff)
     positive("sigma", sigma)
     whole("n_max", n_max, 1)
     whole("l_max", l_max, 0)
-    if not cutoff > 1:
+    if not cutoff > INNERMOST:
         raise ValueError(f"the cutoff must be more than 1 A, where the first orbital ends, not {cutoff}")
-    reach = np.linspace(1, cutoff, n_max)
+    reach = np.linspace(INNERMOST, cutoff, n_max)
     alpha = np.array([-np.log(1e-3 / reach**degree) / reach**2 for degree in range(l_max + 1)])
     power = 1.5 + np.arange(l_max + 1)[:, None, None]
     overlap = 0.5 * gamma(power) * (alpha[:, :, None] + alpha[:, None]) ** -power

@@ -46,11 +46,10 @@ def neighbour_count(structures: Sequence[Atoms], symbol: str = "Li", cutoff: flo
     symbol: chemical symbol of the neighbours.
     cutoff: A.
 
-    Returns float64 [n_atoms_total].
+    Returns float64 [n_atoms_total], dimensionless.
     Raises ValueError for what is no chemical symbol, and two atoms at one place.
     """
-    if not is_symbol(symbol):
-        raise ValueError(f"symbol must be a chemical symbol, as 'Li', not {symbol!r}")
+    neighbour_count_labels(structures, symbol, cutoff)  # says what is wrong with them
     out = []
     for number, atoms in enumerate(validated(structures)):
         i, j, _, _ = distinct_neighbours(atoms, cutoff, number)
@@ -59,6 +58,9 @@ def neighbour_count(structures: Sequence[Atoms], symbol: str = "Li", cutoff: flo
 
 
 def neighbour_count_labels(structures, symbol, cutoff):
+    positive("cutoff", cutoff)
+    if not is_symbol(symbol):
+        raise ValueError(f"symbol must be a chemical symbol, as 'Li', not {symbol!r}")
     return [f"{symbol} within {cutoff:g} A"]
 
 
