@@ -68,7 +68,7 @@ def test_ewald_matrix_does_not_depend_on_its_width(monkeypatch):
         monkeypatch.setattr(
             matrices, "ewald_parts", lambda atoms, factor=factor: electrostatics.ewald_parts(atoms, factor)
         )
-        for atoms, m in zip(CELLS, reference, strict=True):
+        for atoms, m in zip(CELLS[:10], reference, strict=True):
             np.testing.assert_allclose(
                 ewald_matrix([atoms], sort=False), m, rtol=1e-8, atol=1e-8 * np.abs(m).max()
             )
