@@ -24,8 +24,12 @@ def draw(result):
 
 
 def explorer(function=times):
-    return widgets.explore(function, draw, a=widgets.slider("number", 1, 20, 3),
-                           b=widgets.slider("factor", 0.0, 10.0, 2.0, unit="1/s", step=0.5))
+    return widgets.explore(
+        function,
+        draw,
+        a=widgets.slider("number", 1, 20, 3),
+        b=widgets.slider("factor", 0.0, 10.0, 2.0, unit="1/s", step=0.5),
+    )
 
 
 def test_result_and_picture_follow_the_controls():
@@ -61,32 +65,44 @@ def test_an_interrupted_computation_can_be_repeated():
         if a == 9:
             raise KeyboardInterrupt
         return a
+
     e = explorer(stop)
     e.controls["a"].value = 9
     assert e.result is None and "Stopped" in e.status.value
     assert e.set(a=2) == 2
 
 
+def reader(loop_of, monkeypatch, doing):
+    """Do something as JupyterLab delivers a reader's doings: in a thread beside that of the cells."""
+    monkeypatch.setattr(widgets, "_loop", lambda: loop_of)
+    thread = threading.Thread(target=doing)
+    thread.start()
+    thread.join()
+
+
 @pytest.mark.parametrize("slow", [False, True])
-def test_of_many_values_only_the_last_is_computed(slow):
+def test_of_many_values_only_the_last_is_computed(monkeypatch, slow):
     calls = []
 
     def record(a, b):
         calls.append(a)
         return a
 
-    async def move():
+    def move():
         for value in range(4, 18):
             e.controls["a"].value = value
+
+    async def cells():
+        reader(asyncio.get_running_loop(), monkeypatch, move)
         await asyncio.sleep(3 * widgets.PAUSE)
 
     e = explorer(record)
     e._seconds = 1.0 if slow else 0.0
-    asyncio.run(move())
+    asyncio.run(cells())
     assert calls == [3, 17] and e.result == 17
 
 
-def test_result_is_never_stale_and_set_computes_once():
+def test_a_value_set_in_a_cell_is_computed_at_once_and_set_computes_once(monkeypatch):
     calls = []
 
     def record(a, b):
@@ -94,28 +110,85 @@ def test_result_is_never_stale_and_set_computes_once():
         return a * b
 
     async def cell():
+        monkeypatch.setattr(widgets, "_loop", asyncio.get_running_loop)
         e.controls["a"].value = 7
-        assert e.result == 14           # before the pause is over
+        assert calls[-1] == (7, 2.0) and e.result == 14
         e.set(a=8, b=1.0)
         await asyncio.sleep(3 * widgets.PAUSE)
 
     e = explorer(record)
     asyncio.run(cell())
     assert calls == [(3, 2.0), (7, 2.0), (8, 1.0)]
+    assert e.result == 8 and len(calls) == 3  # reading computes nothing
 
 
-def test_a_fast_function_follows_a_moving_slider():
+def test_a_fast_function_follows_a_moving_slider(monkeypatch):
     calls = []
 
-    async def move():
+    async def cells():
         for value in range(4, 12):
-            e.controls["a"].value = value
-            await asyncio.sleep(2 * widgets.GATHER)
+            reader(
+                asyncio.get_running_loop(),
+                monkeypatch,
+                lambda value=value: setattr(e.controls["a"], "value", value),
+            )
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
 
     e = widgets.explore(lambda a: calls.append(a) or a, lambda r: None, a=widgets.slider("number", 1, 20, 3))
-    asyncio.run(move())
-    e.result
-    assert len(calls) > 3 and calls[-1] == 11
+    asyncio.run(cells())
+    assert calls == list(range(3, 12))
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_result_grows_and_a_new_value_stops_the_one_before(monkeypatch, back):
+    runs, drawn = [], []
+
+    def grow(a, watch=None):
+        runs.append((a, "watched" if watch else "whole"))
+        for k in (1, 2, 3):
+            if runs[-2:] == [(5, "whole"), (6, "watched")] and k == 2:
+                turn(9)  # while it is at work
+            if watch and watch((a, k)):
+                if back:
+                    turn(6)
+                return "stopped"
+        return a, "all"
+
+    def show(result):
+        drawn.append(result)
+        return draw(result[0])[0], str(result)
+
+    def turn(value):
+        reader(loop[0], monkeypatch, lambda: setattr(e.controls["a"], "value", value))
+
+    async def cells():
+        loop.append(asyncio.get_running_loop())
+        turn(6)
+        for _ in range(500):
+            await asyncio.sleep(0.01)
+            if drawn[-1:] == [(last, "all")]:
+                return
+
+    last = 6 if back else 9
+    loop = []
+    e = widgets.explore(grow, show, a=widgets.slider("number", 1, 20, 5))
+    assert e.set(a=4) == (4, "all") == e.set(a=4) and e.set(a=5) == (5, "all")
+    assert {how for _, how in runs} == {"whole"}  # a cell waits for its result
+    drawn.clear()
+    asyncio.run(cells())
+    assert runs[-2:] == [(6, "watched"), (last, "watched")]
+    assert drawn == [(6, 1), (last, 1), (last, "all")] and e.result == (last, "all")
+    assert "all" in e.caption.value and "computed in" in e.status.value
+
+
+def test_parts_of_a_result_are_not_read_out():
+    e = explorer()
+    words = e.caption.value
+    e.draw = draw
+    e._due = 0.0
+    assert e._follow(11) and e.caption.value == words and e._alt == "The product is 11."
+    assert not e._follow(12)  # a moment later
 
 
 def test_unknown_control_is_named():
@@ -135,13 +208,21 @@ def test_descriptions_have_room_and_saved_output_is_plain(shown):
 
 
 def test_values_stand_on_the_steps_that_the_browser_can_show():
-    e = widgets.explore(lambda **values: values, lambda values: None,
-                        rate=widgets.slider("rate", 1e-5, 1.0, 3e-3, log=True),
-                        cutoff=ipywidgets.FloatSlider(value=5.33, min=2, max=8, step=0.5),
-                        size=ipywidgets.IntSlider(value=33, min=10, max=90, step=10),
-                        menu=ipywidgets.Dropdown(options=["a", "b"]))
+    e = widgets.explore(
+        lambda **values: values,
+        lambda values: None,
+        rate=widgets.slider("rate", 1e-5, 1.0, 3e-3, log=True),
+        cutoff=ipywidgets.FloatSlider(value=5.33, min=2, max=8, step=0.5),
+        size=ipywidgets.IntSlider(value=33, min=10, max=90, step=10),
+        menu=ipywidgets.Dropdown(options=["a", "b"]),
+    )
     assert e.result == {"rate": 0.00316227766, "cutoff": 5.5, "size": 30, "menu": "a"}
-    assert e.set(rate=0.03, cutoff=2.1, menu="b") == {"rate": 0.0316227766, "cutoff": 2.0, "size": 30, "menu": "b"}
+    assert e.set(rate=0.03, cutoff=2.1, menu="b") == {
+        "rate": 0.0316227766,
+        "cutoff": 2.0,
+        "size": 30,
+        "menu": "b",
+    }
 
 
 def test_slider_kinds():
@@ -171,7 +252,9 @@ def test_upload_says_what_the_function_says():
     assert u.image.layout.display == "none"
 
 
-@pytest.mark.parametrize("content, part", [(b"", "is empty"), (b"unexpected", "something missing in the file (KeyError)")])
+@pytest.mark.parametrize(
+    "content, part", [(b"", "is empty"), (b"unexpected", "something missing in the file (KeyError)")]
+)
 def test_upload_fails_in_a_sentence_and_goes_on(content, part):
     u = widgets.upload(look)
     u.feed("good.cif", b"1234")
@@ -185,13 +268,21 @@ def test_the_same_file_may_come_twice():
     seen = []
     u = widgets.upload(lambda name, content: (seen.append((name, content)) or "", None))
     for _ in range(2):
-        u.upload.value = ({"name": "a.cif", "type": "", "size": 2, "content": memoryview(b"12"),
-                           "last_modified": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)},)
+        u.upload.value = (
+            {
+                "name": "a.cif",
+                "type": "",
+                "size": 2,
+                "content": memoryview(b"12"),
+                "last_modified": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+            },
+        )
     assert seen == [("a.cif", b"12")] * 2 and u.upload.value == ()
 
 
 def steps(n, stop=None):
-    """Work of n steps that ends early when it is told to; the third calls `stop` beside the work, as a reader does."""
+    """Work of n steps that ends early when it is told to; at the third, `stop` is called beside the work."""
+
     def work(watch):
         for k in range(1, n + 1):
             time.sleep(0.01)
@@ -200,6 +291,7 @@ def steps(n, stop=None):
             if watch(k):
                 return f"stopped at {k}"
         return "all done"
+
     return work
 
 
@@ -208,7 +300,7 @@ def test_live_work_is_drawn_and_returns_its_result():
     assert panel.start.description == "Train" and panel.stop.disabled and not panel.image.value
     panel.start.click()
     assert panel.result == "all done" and "done after" in panel.status.value
-    assert "The product is 5." in panel.caption.value           # the last state, though drawn less often
+    assert "The product is 5." in panel.caption.value  # the last state, though drawn less often
     assert panel.stop.disabled and not panel.start.disabled
 
 
@@ -220,9 +312,12 @@ def test_live_work_stops_and_starts_again():
         assert "stopped after" in panel.status.value
 
 
-@pytest.mark.parametrize("fault, words", [(ValueError("no data"), "no data"), (KeyboardInterrupt(), "Interrupted")])
+@pytest.mark.parametrize(
+    "fault, words", [(ValueError("no data"), "no data"), (KeyboardInterrupt(), "Interrupted")]
+)
 def test_live_work_that_fails_says_so_and_can_start_again(fault, words):
     def work(watch):
         raise fault
+
     panel = widgets.live(work, draw)
     assert panel.run() is None and words in panel.status.value and not panel.start.disabled
