@@ -26,7 +26,7 @@ WALKED = "training set"  # through its whole range, so that programs for other s
 LIMIT = 400  # ms from the key to the new curve, the median of each
 
 # One press: the key goes to the handle itself.  `first` is the first frame with another picture, loaded: the
-# one before was finished, so it is the new position's.  `whole` is the frame in which the status says so, too.
+# one before was finished, so it is the new position's.  `whole`: the frame in which the status says so too.
 PRESS = """([label, turn, seconds]) => new Promise(done => {
     const box = [...document.querySelectorAll('.jp-Notebook .jp-OutputArea-output .widget-slider')].find(
         b => b.querySelector('.widget-label')?.textContent.startsWith(label));
@@ -127,11 +127,11 @@ def main() -> int:
             "",
             f"Measured by `benchmarks/slider.py` on {datetime.date.today()}: notebook 05 in JupyterLab and "
             f"headless Chromium, {os.cpu_count()} cores shared by server, kernel and browser (which draws "
-            f"without a graphics card), {platform.machine()}; {arguments.presses} presses of an arrow key for "
-            "each slider.",
+            f"without a graphics card), {platform.machine()}; {arguments.presses} presses of an arrow key "
+            "for each slider.",
             "",
-            "The curve grows while the network trains: the first columns are the time until its first part is "
-            "on the screen, for the new position of the slider and nothing else.",
+            "The curve grows while the network trains: the first columns are the time until its first part "
+            "is on the screen, for the new position of the slider and nothing else.",
             "",
             common.stamp("lipon"),
             "",

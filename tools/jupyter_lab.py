@@ -307,7 +307,7 @@ class Lab:
             self.page.mouse.up()
             if self.until(enough, 0.4, 50):
                 return True
-        return False
+        return bool(self.until(enough, 30))
 
     # sliders
 

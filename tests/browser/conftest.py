@@ -12,7 +12,7 @@ def server(tmp_path_factory):
         yield server
 
 
-@pytest.fixture(scope="module")             # its event loop would disturb the tests of other modules
+@pytest.fixture(scope="module")  # its event loop would disturb the tests of other modules
 def playwright(chromium):
     from playwright.sync_api import sync_playwright
 
@@ -23,7 +23,9 @@ def playwright(chromium):
 @pytest.fixture(scope="module")
 def lab(server, playwright, chromium):
     """A page of JupyterLab in a Chromium that draws 3-D."""
-    lab = jupyter_lab.Lab(playwright.chromium.launch(executable_path=chromium, args=jupyter_lab.FLAGS), *server)
+    lab = jupyter_lab.Lab(
+        playwright.chromium.launch(executable_path=chromium, args=jupyter_lab.FLAGS), *server
+    )
     yield lab
     lab.close()
 
@@ -31,6 +33,8 @@ def lab(server, playwright, chromium):
 @pytest.fixture
 def flat_lab(server, playwright, chromium):
     """A page of JupyterLab in a Chromium without WebGL."""
-    lab = jupyter_lab.Lab(playwright.chromium.launch(executable_path=chromium, args=jupyter_lab.NO_WEBGL), *server)
+    lab = jupyter_lab.Lab(
+        playwright.chromium.launch(executable_path=chromium, args=jupyter_lab.NO_WEBGL), *server
+    )
     yield lab
     lab.close()
