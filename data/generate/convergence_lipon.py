@@ -41,15 +41,34 @@ MEANING = {
              "gamma_minus_beta: energy a formula unit (eV), at 800 eV, and at the shipped 500 eV with the same atoms"}
 
 
+def fine(shipped):
+    """GPAW's arguments of the calculation to 800 eV of a shipped configuration."""
+    occupied = int((shipped["occ"] > 1).sum())
+    return {
+        "mode": PW(800),
+        "convergence": {"energy": 5e-5, "density": 1e-5, "eigenstates": 1e-7, "bands": occupied + 3},
+    }
+
+
 def tasks(shipped):
     """Name of the calculation -> configuration, GPAW's arguments."""
-    def fine(config):
-        occupied = int((shipped[config]["occ"] > 1).sum())
-        return {"mode": PW(800), "convergence": {"energy": 5e-5, "density": 1e-5, "eigenstates": 1e-7,
-                                                 "bands": occupied + 3}}
+    more = {config: {"kpts": {"size": size, "gamma": True}} for config, size in KPOINTS.items()}
+    return {
+        **{f"{config}-800eV": (config, fine(shipped[config])) for config in CONFIGS},
+        **{f"{config}-kpoints": (config, finer) for config, finer in more.items()},
+    }
 
-    return {**{f"{config}-800eV": (config, fine(config)) for config in CONFIGS},
-            **{f"{config}-kpoints": (config, {"kpts": {"size": size, "gamma": True}}) for config, size in KPOINTS.items()}}
+
+def calculation(config, shipped, log, finer):
+    """The bytes of the file of a configuration computed again; finer: GPAW's arguments in place of the shipped."""
+    atoms = gather.structure(config, shipped)
+    atoms.calc = calc = calculator(atoms, log, **finer)
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    points = calc.get_ibz_k_points()
+    levels = [calc.get_eigenvalues(kpt=i) for i in range(len(points))]
+    potential = calc.get_atomic_electrostatic_potentials()
+    results = {"energy": energy, "forces": forces, "points": points, "potential": potential, "eps": levels}
+    return npz_bytes(results)
 
 
 def work(name, data, logs):
@@ -59,17 +78,8 @@ def work(name, data, logs):
         return
     shipped = gather.from_dataset(data)
     config, finer = tasks(shipped)[name]
-
-    def compute():
-        atoms = gather.structure(config, shipped[config])
-        atoms.calc = calc = calculator(atoms, f"{logs}/{name}.txt", **finer)
-        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
-        points = calc.get_ibz_k_points()
-        return npz_bytes({"energy": energy, "forces": forces, "points": points,
-                          "potential": calc.get_atomic_electrostatic_potentials(),
-                          "eps": [calc.get_eigenvalues(kpt=i) for i in range(len(points))]})
-
-    yield f"{name}.npz", compute
+    log = f"{logs}/{name}.txt"
+    yield f"{name}.npz", functools.partial(calculation, config, shipped[config], log, finer)
 
 
 def crystal(phase, logs):

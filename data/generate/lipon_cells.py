@@ -6,7 +6,6 @@ Li +1, P +5, O -2, N -3: every cell adds up to zero.
 
 import numpy as np
 from ase import Atom
-from ase.geometry import get_distances
 from ase.neighborlist import neighbor_list
 from ase.spacegroup import crystal
 
@@ -59,10 +58,12 @@ def add_lithium(atoms, n, rng):
 
     A grid point is the roomier the farther its nearest cation (to 2.1 A) and its nearest anion (to 1.9 A).
     """
+    size = atoms.cell.lengths()  # both crystals have right angles
     axis = np.linspace(0, 1, 20, endpoint=False)
     grid = np.stack(np.meshgrid(axis, axis, axis), -1).reshape(-1, 3) @ atoms.cell.array
     for _ in range(n):
-        distances = get_distances(grid, atoms.positions, cell=atoms.cell, pbc=True)[1]
+        vectors = (grid[:, None] - atoms.positions + size / 2) % size - size / 2
+        distances = np.linalg.norm(vectors, axis=2)
         cations = np.isin(atoms.symbols, ["Li", "P"])
         room = np.minimum(distances[:, cations].min(1), 2.1) + np.minimum(distances[:, ~cations].min(1), 1.9)
         atoms.append(Atom("Li", grid[rng.choice(np.where(room > room.max() - 0.2)[0])]))
@@ -98,8 +99,8 @@ def condense(atoms, rng, used, symbol="N", vacancy=0):
 
     Two O become one atom between them, and a Li near it goes.  The two O are drawn from the three closest
     such pairs.  Their P are moved together, each with its own three O, so that both are 1.9 A from the
-    shared corner.  symbol: of the corner.   vacancy: which Li goes, 0 the nearest to the corner.   used: as in
-    `group`.   Returns the indices of the O and the Li to delete.
+    shared corner.  symbol: of the corner.  vacancy: which Li goes, 0 the nearest to the corner.  used: as
+    in `group`.  Returns the indices of the O and the Li to delete.
     """
     centre, anion, _ = bonds(atoms)
     free = ~np.isin(centre, used) & (atoms.numbers[anion] == 8)

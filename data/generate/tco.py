@@ -32,7 +32,6 @@ from ase import Atoms
 from ase.build import make_supercell, niggli_reduce
 from ase.filters import FrechetCellFilter
 from ase.io import read, write
-from ase.neighborlist import neighbor_list
 from ase.optimize import FIRE
 from ase.spacegroup.symmetrize import refine_symmetry
 from chgnet.model.dynamics import CHGNetCalculator
@@ -42,28 +41,10 @@ from gpaw.calculator import GPAW
 from common import npz_bytes, run, update_checksums, write_whole
 from gather import from_dataset, structure
 from lipon import chgnet
-from tco_prototypes import LATTICES, prototype
+from tco_cells import CATIONS, REFERENCES, decorations, prototype
 
-CATIONS = ["Al", "Ga", "In"]
-# What formation energies are measured from.
-REFERENCES = {"Al": "167-10-Al4O6-0", "Ga": "12-10-Ga4O6-0", "In": "206-40-In16O24-0"}
 VALENCE = {"Al": 3, "Ga": 13, "In": 13, "O": 6}  # electrons of the PAW data sets
 SCALE = {"Al": 0.955, "Ga": 1.0, "In": 1.085}  # of the prototypes' lattice constants, to start from
-# Supercells, by the atoms of the primitive cell, and how many mixed decorations of each; the binaries come
-# beside.
-SUPERCELLS = {
-    10: {
-        (1, 1, 1): 6,
-        (2, 1, 1): 6,
-        (1, 2, 1): 6,
-        (1, 1, 2): 4,
-        (3, 1, 1): 2,
-        (1, 1, 3): 2,
-        (2, 2, 1): 2,
-        (2, 1, 2): 2,
-    },
-    40: {(1, 1, 1): 24},
-}
 CUTOFF, DENSITY = 600, 2.0  # eV; k points per 1/A
 FINER = {
     "cutoff": {"mode": PW(800)},
@@ -106,58 +87,6 @@ def binary(group, element, folder):
         write(text, atoms, format="extxyz")
         write_whole(path, text.getvalue().encode("utf-8"))
     return read(path)
-
-
-def decorations():
-    """All structures, small cells first, as (name, lattice, supercell, elements of the cations).
-
-    A decoration counts as the same where the distances of every pair of elements below 6 A are: no lattice
-    has two that differ only by symmetry, or by the supercell.
-    """
-    found = []
-    for group in LATTICES:
-        seen, cell, rng = set(), prototype(group), np.random.default_rng([20261125, group])
-        for multiple, wanted in SUPERCELLS[len(cell)].items():
-            atoms = make_supercell(cell, np.diag(multiple))
-            sites = np.flatnonzero(atoms.numbers != 8)
-            pure = [[element] * len(sites) for element in CATIONS] if max(multiple) == 1 else []
-            first, second, distance = neighbor_list("ijd", atoms, 6.0)
-            count = -len(pure)
-            for _ in range(1000):
-                # All compositions alike, binaries left out: they come first, in the primitive cell.
-                cuts = np.sort(rng.choice(len(sites) + 2, 2, replace=False))
-                counts = [cuts[0], cuts[1] - cuts[0] - 1, len(sites) + 1 - cuts[1]]
-                elements = pure.pop() if pure else rng.permutation(np.repeat(CATIONS, counts)).tolist()
-                if len(set(elements)) == 1 and count >= 0:
-                    continue
-                decorated = atoms.copy()
-                decorated.symbols[sites] = elements
-                mark = _mark(decorated, first, second, distance)
-                if mark in seen:
-                    continue
-                seen.add(mark)
-                formula = decorated.get_chemical_formula()
-                same = sum(name.startswith(f"{group}-{len(atoms)}-{formula}-") for name, *_ in found)
-                found.append((f"{group}-{len(atoms)}-{formula}-{same}", group, multiple, elements))
-                count += 1
-                if count == wanted:
-                    break
-    kinds = [name.split("-")[:2] for name, *_ in found]
-    turn = {name: kinds[:i].count(kinds[i]) for i, (name, *_) in enumerate(found)}
-
-    def place(row):
-        """References first, then by size, the lattices in turns."""
-        return row[0] not in REFERENCES.values(), int(row[0].split("-")[1]), turn[row[0]]
-
-    return sorted(found, key=place)
-
-
-def _mark(atoms, first, second, distance):
-    """What two decorations of one lattice share only when they are the same: pairs of elements at each
-    distance."""
-    keys = np.column_stack([atoms.numbers[first], atoms.numbers[second], np.round(distance * 100)])
-    rows, counts = np.unique(keys, axis=0, return_counts=True)
-    return np.column_stack([rows, np.round(1000 * counts / len(atoms))]).astype(int).tobytes()
 
 
 def decorated(name, folder):
