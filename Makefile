@@ -36,10 +36,12 @@ help:  ## list the commands
 lab: setup  ## open the course in JupyterLab; installs it into .venv first, where needed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m jupyterlab $(START) $(if $(ROOT_USER),--allow-root) $(LAB_FLAGS)
 
-# One pytest for all; a notebook or a module stays in one process (loadscope), cell by cell.
+# One pytest for all; a notebook or a module stays in one process (loadscope), cell by cell.  In the order of collection
+# the browser tests, whose modules take longest, come first, and no process waits for them at the end.
 test: lint  ## run every test: lint, unit, property-based, notebooks, browser
 	$(BIN)/python -m pytest tests $(wildcard notebooks) --nbval --nbval-current-env --nbval-cell-timeout=900 \
-	    --nbval-sanitize-with tests/nbval-sanitize.cfg -n $(JOBS) --dist loadscope $(TEST_FLAGS)
+	    --nbval-sanitize-with tests/nbval-sanitize.cfg -n $(JOBS) --dist loadscope --no-loadscope-reorder \
+	    $(TEST_FLAGS)
 
 lint: setup  ## read all code with ruff, without running it
 	$(BIN)/ruff check $(LINTED)

@@ -8,8 +8,10 @@ import os as _os
 from pathlib import Path as _Path
 
 _os.environ.setdefault("KERAS_BACKEND", "jax")
-_os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(
-    _Path(_os.environ.get("XDG_CACHE_HOME") or _Path.home() / ".cache") / "mlms" / "jax"))
+_os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR",
+    str(_Path(_os.environ.get("XDG_CACHE_HOME") or _Path.home() / ".cache") / "mlms" / "jax"),
+)
 _os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 _os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # On some processors JAX 0.10.1 calls every program from that folder one for another machine, in two lines of

@@ -3,8 +3,10 @@
     python scripts/run_notebooks.py                     run and save all of notebooks/
     python scripts/run_notebooks.py notebooks/05*.ipynb run and save these
     python scripts/run_notebooks.py --table FILE        also write the table of seconds and memory (Markdown)
-    python scripts/run_notebooks.py --twice             run each twice, save nothing, compare every printed number
+    python scripts/run_notebooks.py --twice             run each twice, save nothing, compare every number
     python scripts/run_notebooks.py --clean             run nothing: clean what JupyterLab saved
+
+The table is for docs/notebooks.md; limits are those of Binder.
 """
 
 import argparse
@@ -21,14 +23,20 @@ import psutil
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
-MINUTES, GIGABYTES = 3, 1.5                     # what one notebook may need: Binder gives 2 GB
+MINUTES, GIGABYTES = 3, 1.5  # what one notebook may need; Binder gives 2 GB
 
 
 def run(path):
     """Execute one notebook.  Returns it with outputs, seconds, and the kernel's peak memory in MB."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=900, kernel_name="python3", store_widget_state=False,
-                            record_timing=False, resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        notebook,
+        timeout=900,
+        kernel_name="python3",
+        store_widget_state=False,
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
     done, peak = threading.Event(), [0]
 
     def watch(process):
@@ -41,7 +49,9 @@ def run(path):
 
     start = time.perf_counter()
     with client.setup_kernel():
-        watcher = threading.Thread(target=watch, args=(psutil.Process(client.km.provisioner.pid),), daemon=True)
+        watcher = threading.Thread(
+            target=watch, args=(psutil.Process(client.km.provisioner.pid),), daemon=True
+        )
         watcher.start()
         try:
             for index, cell in enumerate(notebook.cells):
@@ -54,8 +64,10 @@ def run(path):
 
 def clean(notebook):
     """Remove what changes from run to run without meaning: identifiers, times, widget states, addresses."""
-    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-                         "language_info": {"name": "python"}}
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03d}"
         cell.metadata.pop("execution", None)
@@ -86,8 +98,12 @@ def printed(notebook):
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
-            texts.append(output.get("text", "") + data.get("text/plain", "") + data.get("text/markdown", "")
-                         + data.get("text/html", ""))
+            texts.append(
+                output.get("text", "")
+                + data.get("text/plain", "")
+                + data.get("text/markdown", "")
+                + data.get("text/html", "")
+            )
     return texts
 
 
@@ -115,8 +131,11 @@ def main():
         rows.append((path.name, seconds, megabytes))
         if arguments.twice:
             pairs = zip(printed(notebook), printed(run(path)[0]), strict=True)
-            faults += [f"{path.name}, output {n}: two runs differ:\n  {a!r}\n  {b!r}"
-                       for n, (a, b) in enumerate(pairs) if a != b]
+            faults += [
+                f"{path.name}, output {n}: two runs differ:\n  {a!r}\n  {b!r}"
+                for n, (a, b) in enumerate(pairs)
+                if a != b
+            ]
         else:
             nbformat.write(notebook, path)
     if arguments.table:
@@ -128,9 +147,14 @@ def main():
 
 def table(rows):
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    lines = [f"Measured by `scripts/run_notebooks.py` on {datetime.date.today()}: {machine}.  Limits: {MINUTES} minutes, "
-             f"{GIGABYTES} GB.", "", "| notebook | seconds | peak memory of the kernel, MB |", "|---|---:|---:|",
-             *(f"| {name} | {seconds:.0f} | {megabytes:.0f} |" for name, seconds, megabytes in rows)]
+    limits = f"Limits: {MINUTES} minutes, {GIGABYTES} GB."
+    lines = [
+        f"Measured by `scripts/run_notebooks.py` on {datetime.date.today()}: {machine}.  {limits}",
+        "",
+        "| notebook | seconds | peak memory of the kernel, MB |",
+        "|---|---:|---:|",
+        *(f"| {name} | {seconds:.0f} | {megabytes:.0f} |" for name, seconds, megabytes in rows),
+    ]
     return "\n".join(lines) + "\n"
 
 

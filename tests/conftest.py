@@ -34,8 +34,16 @@ def strict_types():
 def dscribe_reads_ase(monkeypatch):
     """dscribe 2.1.2 copies structures in a way that ASE 3.29 refuses; this does what it means."""
     from dscribe.core import System
-    monkeypatch.setattr(System, "from_atoms", staticmethod(
-        lambda atoms: System(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)))
+
+    monkeypatch.setattr(
+        System,
+        "from_atoms",
+        staticmethod(
+            lambda atoms: System(
+                atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc
+            )
+        ),
+    )
 
 
 @pytest.fixture(scope="session")

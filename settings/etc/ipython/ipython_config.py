@@ -1,4 +1,4 @@
-"""Read by every Python kernel of this environment as it starts: `import keras` computes with JAX, not TensorFlow."""
+"""Read by every Python kernel of this environment: `import keras` computes with JAX, not TensorFlow."""
 
 import os
 
