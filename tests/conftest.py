@@ -65,3 +65,17 @@ def shown(monkeypatch):
     shown = []
     monkeypatch.setattr(IPython.display, "display", lambda data, **k: shown.append((data, k.get("metadata"))))
     return shown
+
+
+@pytest.fixture
+def said(capsys):
+    """What the check of an exercise says to an answer: one line."""
+    from mlms_helpers import exercises
+
+    def said(name, answer, **given):
+        exercises.check(name, answer, **given)
+        out = capsys.readouterr().out
+        assert out.count("\n") == 1
+        return out
+
+    return said

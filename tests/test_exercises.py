@@ -1,24 +1,27 @@
 """The checks' own manners: one line, no traceback."""
 
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from mlms_helpers import exercises
 
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
 
 @pytest.fixture
-def say(capsys, monkeypatch):
-    monkeypatch.setattr(exercises, "CHECKS", dict(exercises.CHECKS))
-
+def say(said):
     @exercises.exercise("test-number")
     def number(answer):
         return exercises.number(answer, 2.5, 0.1, "Think of units.", "eV")
 
-    def ask(answer, name="test-number"):
-        exercises.check(name, answer)
-        out = capsys.readouterr().out
-        assert out.count("\n") == 1
-        return out
-    return ask
+    yield lambda answer, name="test-number", **given: said(name, answer, **given)
+    for name in ("test-number", "test-stumble"):
+        exercises.CHECKS.pop(name, None)
 
 
 def test_answers(say):
@@ -31,3 +34,32 @@ def test_answers(say):
 def test_a_check_that_stumbles_says_so(say):
     exercises.exercise("test-stumble")(lambda answer: answer["x"])
     assert "could not use this answer" in say(3, "test-stumble")
+    assert "could not use this answer" in say(3, unasked=1)
+
+
+def test_a_check_is_found_by_its_prefix_and_reads_that_notebook_only():
+    code = (
+        "import sys; from mlms_helpers import exercises; exercises.check('00-lithium', 28); "
+        "print(sorted(m for m in sys.modules if '.nb' in m and m.startswith('mlms_helpers')), "
+        "{'keras', 'jax'} & set(sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    # notebook 02 shows what its check has made, so its checks are there from the start
+    assert out.splitlines() == [
+        "Right.",
+        "['mlms_helpers.exercises.nb00', 'mlms_helpers.exercises.nb02'] set()",
+    ]
+
+
+@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb")), ids=lambda path: path.stem)
+def test_every_exercise_of_a_notebook_has_a_check_and_no_check_is_left_over(notebook, said):
+    cells = json.loads(notebook.read_text())["cells"]
+    source = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    asked = set(re.findall(r'exercises\.check\(\s*"([^"]+)"', source))
+    there = (
+        said("nonsense", 1)
+        .removeprefix("There is no exercise 'nonsense'. There are: ")
+        .strip(".\n")
+        .split(", ")
+    )
+    assert asked == {name for name in there if name.startswith(notebook.stem[:2])}

@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from mlms_helpers import datasets, descriptors, exercises, levels
-
-
-def said(capsys, name, answer):
-    exercises.check(name, answer)
-    return capsys.readouterr().out
+from mlms_helpers import datasets, descriptors, levels
 
 
 @pytest.fixture(scope="module")
@@ -19,27 +14,29 @@ def lipon():
 def at_nitrogen(structures, per_atom):
     sites = levels.nitrogen_levels(structures)
     cells = descriptors.per_structure(per_atom, structures)
-    return np.array([cells[s][k] for s, k in zip(sites.structure, sites.atom)])
+    return np.array([cells[s][k] for s, k in zip(sites.structure, sites.atom, strict=True)])
 
 
-def test_slope(capsys):
+def test_slope(said):
     slope = np.polyfit([-8, -6, -4], [1.0, 1.6, 2.8], 1)[0]
-    assert said(capsys, "01-slope", slope) == "Right.\n"
-    assert "sign" in said(capsys, "01-slope", -0.45) and "means" in said(capsys, "01-slope", 0.6)
+    assert said("01-slope", slope) == "Right.\n"
+    assert "sign" in said("01-slope", -0.45) and "means" in said("01-slope", 0.6)
 
 
-def test_break_even(capsys, lipon):
+def test_break_even(said, lipon):
     n = len(lipon.structures)
-    assert said(capsys, "01-break-even", n + 1) == "Right.\n"
-    assert "close" in said(capsys, "01-break-even", n) and "grows" in said(capsys, "01-break-even", 3)
+    assert said("01-break-even", n + 1) == "Right.\n"
+    assert "close" in said("01-break-even", n) and "grows" in said("01-break-even", 3)
 
 
-def test_local_sum(capsys, lipon):
+def test_local_sum(said, lipon):
     """The Ewald sum passes, a count of neighbours, DFT's own answer and a wrong shape do not."""
     structures = lipon.structures
     energy = -descriptors.madelung_potential(structures)
-    assert said(capsys, "01-local", at_nitrogen(structures, energy)) == "Right.\n"
-    assert "cutoff_function" in said(capsys, "01-local", at_nitrogen(structures, descriptors.neighbour_count(structures)))
-    assert "DFT" in said(capsys, "01-local", levels.nitrogen_levels(structures).aligned)
-    assert "shape" in said(capsys, "01-local", energy)
-    assert "finite" in said(capsys, "01-local", np.full(len(levels.nitrogen_levels(structures)), np.nan))
+    assert said("01-local", at_nitrogen(structures, energy)) == "Right.\n"
+    assert "cutoff_function" in said(
+        "01-local", at_nitrogen(structures, descriptors.neighbour_count(structures))
+    )
+    assert "DFT" in said("01-local", levels.nitrogen_levels(structures).aligned)
+    assert "shape" in said("01-local", energy)
+    assert "finite" in said("01-local", np.full(len(levels.nitrogen_levels(structures)), np.nan))

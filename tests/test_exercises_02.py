@@ -6,34 +6,29 @@ import pytest
 from mlms_helpers import datasets, exercises
 
 
-def said(capsys, name, answer):
-    exercises.check(name, answer)
-    return capsys.readouterr().out
-
-
 @pytest.fixture(scope="module")
 def structures():
     return datasets.load("lipon").structures
 
 
-def test_gap(capsys, structures):
+def test_gap(said, structures):
     eps, occ = structures[0].info["eps"], structures[0].info["occ"]
     gap = eps[occ < 1].min() - eps[occ > 1].max()
-    assert said(capsys, "02-gap", gap) == "Right.\n"
-    assert "sign" in said(capsys, "02-gap", -gap) and "occ" in said(capsys, "02-gap", gap + 1)
+    assert said("02-gap", gap) == "Right.\n"
+    assert "sign" in said("02-gap", -gap) and "occ" in said("02-gap", gap + 1)
 
 
-def test_zero(capsys):
-    assert said(capsys, "02-zero", (0, -5)) == "Right.\n"
-    assert "sign" in said(capsys, "02-zero", (0.0, 5.0)) and "difference" in said(capsys, "02-zero", (-5, -5))
-    assert "could not use" in said(capsys, "02-zero", 5)
+def test_zero(said):
+    assert said("02-zero", (0, -5)) == "Right.\n"
+    assert "sign" in said("02-zero", (0.0, 5.0)) and "difference" in said("02-zero", (-5, -5))
+    assert "could not use" in said("02-zero", 5)
 
 
-def test_the_intruder_can_be_found_and_the_shipped_forces_stay_as_they_are(capsys, structures):
+def test_the_intruder_can_be_found_and_the_shipped_forces_stay_as_they_are(said, structures):
     before = [atoms.get_forces().copy() for atoms in structures]
     forces = exercises.tampered_forces(structures)
     net = np.array([np.abs(f.sum(axis=0)).max() for f in forces])
     found = int(net.argmax())
-    assert net[found] > 3 * np.delete(net, found).max()                     # nobody can miss it
-    assert said(capsys, "02-intruder", found) == "Right.\n" and "law" in said(capsys, "02-intruder", found + 1)
-    assert all((a.get_forces() == b).all() for a, b in zip(structures, before))
+    assert net[found] > 3 * np.delete(net, found).max()  # nobody can miss it
+    assert said("02-intruder", found) == "Right.\n" and "law" in said("02-intruder", found + 1)
+    assert all((a.get_forces() == b).all() for a, b in zip(structures, before, strict=True))
