@@ -170,7 +170,8 @@ def history(
 
 @style()
 def learning_curve(
-    table: pd.DataFrame | Mapping[str, pd.DataFrame],
+    table: pd.DataFrame | Mapping[str, pd.DataFrame] | ArrayLike,
+    errors: ArrayLike | Mapping[str, ArrayLike] | None = None,
     *,
     sizes: str = "training samples",
     label: str = "RMSE",
@@ -182,15 +183,20 @@ def learning_curve(
     """Error against training-set size: the mean over seeds, and a band from the lowest to the highest.
 
     table: of `evaluation.learning_curve`, one row a size and seed; or {name: such a table}, one curve each.
-    sizes: what the column `size` counts, for the axis.
-    label: the column of errors, in `unit`; sizes where one of them is not finite are left out.
+    errors: errors of another source, [n_sizes, n_seeds] or {name: such an array}; `table` is then [n_sizes].
+    sizes: what the sizes count, for the axis.
+    label: the column of errors, in `unit`, and their name; sizes where one is not finite are left out.
     baselines: {name: error in `unit`}, horizontal lines with their names beside them, where it is finite.
     title: above the axes.
     ax: axes to draw in; default, a new figure.
 
     Raises ValueError where a table lacks a column, or there is nothing to draw.
     """
-    curves = table if isinstance(table, Mapping) else {"model": table}
+    if errors is None:
+        curves = table if isinstance(table, Mapping) else {"model": table}
+    else:
+        curves = errors if isinstance(errors, Mapping) else {"model": errors}
+        curves = {name: _long(table, values, label) for name, values in curves.items()}
     ax = ax or Figure(figsize=(7.6, 4.4)).subplots()
     names, ticks = [], set()
     for number, (name, points) in enumerate(curves.items()):
@@ -212,6 +218,14 @@ def learning_curve(
     ax.set_title(as_written(title))
     _names_beside(ax, names)
     return ax.figure
+
+
+def _long(sizes, errors, label):
+    """A table, one row a size and seed, of sizes [n_sizes] and errors [n_sizes, n_seeds]."""
+    sizes, errors = vector(sizes, "sizes"), np.asarray(errors, float)
+    same_length(errors=errors, sizes=sizes)
+    errors = errors.reshape(len(sizes), -1)
+    return pd.DataFrame({"size": np.repeat(sizes, errors.shape[1]), label: errors.ravel()})
 
 
 def _mean_and_band(table, label, name):

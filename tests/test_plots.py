@@ -136,6 +136,7 @@ def test_bars_take_a_table():
         (lambda: plots.histogram({}), "nothing to draw"),
         (lambda: plots.bars({"a": (np.nan, 1)}), "nothing to draw"),
         (lambda: plots.learning_curve([1, 2]), "'model' must be a table with the columns 'size' and 'RMSE'"),
+        (lambda: plots.learning_curve([1, 2], [[1], [2], [3]]), "errors has 3"),
         (lambda: plots.learning_curve({"a": SEEDS}, label="MAE"), "'a' must be a table .* 'MAE'"),
         (lambda: plots.learning_curve(SEEDS.assign(RMSE=np.inf)), "no size at which every RMSE is a number"),
         (lambda: plots.show(Figure(), " "), "alternative text"),
@@ -161,6 +162,13 @@ def test_learning_curve_takes_the_table_of_evaluation():
     assert list(x) == [2, 8] and np.allclose(y, table.groupby("size").MAE.mean())
     band = ax.collections[0].get_paths()[0].vertices
     assert np.isclose(band[:, 1].max(), table.MAE.max()) and np.isclose(band[:, 1].min(), table.MAE.min())
+
+
+def test_learning_curve_takes_arrays_of_sizes_and_errors():
+    values = SEEDS.RMSE.to_numpy().reshape(4, 5)
+    fig = plots.learning_curve([20, 40, 80, 160], {"model": values})
+    assert plots.png(fig) == plots.png(plots.learning_curve(SEEDS))
+    assert plots.png(plots.learning_curve([1, 2], [[1], [0.5]], baselines={"mean": np.nan}))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
