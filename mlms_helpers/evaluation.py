@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlms_helpers import linear
-from mlms_helpers.statistics import group_numbers
+from mlms_helpers.statistics import group_numbers, unmasked
 
 FitPredict = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
@@ -118,7 +118,7 @@ def errors(true: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     does not vary, or only by the rounding of its numbers.
     Raises ValueError for shapes that differ, and for masked values.
     """
-    true, predicted = _unmasked("true", true), _unmasked("predicted", predicted)
+    true, predicted = unmasked("true", true), unmasked("predicted", predicted)
     if true.shape != predicted.shape or true.size == 0:
         raise ValueError(
             f"true and predicted must be alike in shape and not empty, not {true.shape} and {predicted.shape}"
@@ -283,7 +283,7 @@ def learning_curve(
 def _predict(models, item):
     """Predictions of one fit_predict on one fold, [n_test]: a piece of work for `map`."""
     name, seed, train, test = item
-    values = _unmasked("predictions", models[name](train, test, seed))
+    values = unmasked("predictions", models[name](train, test, seed))
     if max(values.shape, default=1) != len(test) or values.size != len(test):
         raise ValueError(
             f"the model {name!r} gives {values.size} predictions for {len(test)} test rows, "
@@ -337,7 +337,7 @@ def mean_baseline(y: ArrayLike) -> FitPredict:
 
     y: [n_samples].
     """
-    y = _unmasked("y", y)
+    y = unmasked("y", y)
 
     def fit_predict(train, test, seed):
         return np.full(len(test), np.mean(y[train]))
@@ -353,7 +353,7 @@ def line_baseline(x: ArrayLike, y: ArrayLike) -> FitPredict:
 
     Raises ValueError for x and y that do not fit together, or a value that is not finite.
     """
-    x, y = _unmasked("x", x), _unmasked("y", y)
+    x, y = unmasked("x", x), unmasked("y", y)
     if y.ndim != 1 or x.ndim not in (1, 2) or len(x) != len(y):
         raise ValueError(
             f"x must be [n_samples] or [n_samples, n_features] and y [n_samples], not {x.shape} and {y.shape}"
@@ -384,7 +384,7 @@ def coverage(
 
     levels = list(levels)
     true, predicted, sigma = (
-        _unmasked(name, values)
+        unmasked(name, values)
         for name, values in (("true", true), ("predicted", predicted), ("sigma", sigma))
     )
     if true.ndim != 1 or true.size == 0 or any(a.shape not in ((), true.shape) for a in (predicted, sigma)):
@@ -492,13 +492,6 @@ def _column(table, name):
     if values.isna().any():
         raise ValueError(f"the column {name!r} has no value in {values.isna().sum()} of {len(table)} rows")
     return values
-
-
-def _unmasked(name, values):
-    """Numbers as float64; what a mask hides is no number."""
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name}: {np.ma.count_masked(values)} values are masked; leave them out first")
-    return np.asarray(values, float)
 
 
 def _whole(name, value):

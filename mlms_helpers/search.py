@@ -159,7 +159,7 @@ def draw(
         top.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=2, frameon=False)
         for k, (ax, name) in enumerate(zip(slices, names, strict=True)):
             _slice(ax, done[name], done.error, points)
-            ax.set_xlabel(name.replace("_", " ").replace("$", r"\$"))
+            ax.set_xlabel(rendering.as_written(name.replace("_", " ")))
             ax.tick_params(labelleft=k % across == 0)
             ax.set_ylabel(axis if k % across == 0 else "")
         if len(done) and 0 < 10 * done.error.min() < done.error.max():
@@ -175,11 +175,13 @@ def draw(
 
 def _slice(ax, values, errors, points):
     """Error against one hyperparameter: an axis of numbers, or one place for each choice."""
+    from mlms_helpers import rendering
+
     values = ["none" if pd.isna(v) else v for v in values]
     kinds = sorted(set(values), key=str)
     if not all(isinstance(v, (int, float, np.number)) and not isinstance(v, (bool, np.bool_)) for v in kinds):
         ax.scatter([kinds.index(v) for v in values], errors, **points)
-        ax.set_xticks(range(len(kinds)), [str(v).replace("$", r"\$") for v in kinds])
+        ax.set_xticks(range(len(kinds)), [rendering.as_written(v) for v in kinds])
         ax.set_xlim(-0.5, len(kinds) - 0.5)
         return
     ax.scatter(values, errors, **points)

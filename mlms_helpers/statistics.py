@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 
 def spawn(seed: int, k: int) -> int:
@@ -49,6 +50,17 @@ def group_numbers(groups: Sequence) -> np.ndarray:
     return which
 
 
+def unmasked(name: str, values: ArrayLike) -> np.ndarray:
+    """Numbers as a float64 array; ValueError where some are masked: what a mask hides is no number.
+
+    name: for the sentence.
+    values: of any shape.
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name}: {np.ma.count_masked(values)} values are masked; leave them out first")
+    return np.asarray(values, float)
+
+
 def bootstrap_weights(groups: Sequence, n_models: int, seed: int = 0) -> np.ndarray:
     """How often each model of an ensemble sees each sample, when whole groups are drawn with replacement.
 
@@ -91,8 +103,8 @@ def bootstrap_interval(
     `group_numbers`.
     B. Efron, Ann. Stat. 7, 1 (1979).
     """
-    both = [np.asarray(r, float) for r in (residuals, minus) if r is not None]
-    which = np.arange(len(both[0])) if groups is None else group_numbers(groups)
+    both = [unmasked("residuals", r) for r in (residuals, minus) if r is not None]
+    which = np.arange(both[0].size) if groups is None else group_numbers(groups)
     if any(r.shape != which.shape or r.ndim != 1 for r in both):
         shapes = " and ".join(str(r.shape) for r in [*both, which])
         raise ValueError(f"residuals and groups must be vectors of one length, not {shapes}")
@@ -127,7 +139,9 @@ def compare(
     """
     from scipy.stats import t as student
 
-    a, b = (np.asarray(scores, float).ravel() for scores in (a, b))
+    a, b = (unmasked("scores", scores) for scores in (a, b))
+    if a.ndim != 1 or b.ndim != 1:
+        raise ValueError(f"scores must be vectors, one score a seed, not of shapes {a.shape} and {b.shape}")
     if min(len(a), len(b)) < 2 or not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError(
             f"each model needs at least two finite scores: one a seed (here {len(a)} and {len(b)})"

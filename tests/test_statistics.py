@@ -141,6 +141,16 @@ def test_interval_by_hand():
         (lambda: statistics.compare([1.0], [1.0, 2.0]), "at least two finite scores"),
         (lambda: statistics.compare([1.0, np.nan], [1.0, 2.0]), "at least two finite scores"),
         (lambda: statistics.compare([1.0, 1.0], [2.0, 2.0]), "do not vary"),
+        (lambda: statistics.compare(np.ones((5, 4)), [1.0, 2.0]), "one score a seed"),
+        (
+            lambda: statistics.compare(np.ma.masked_greater([1.0, 2.0, 1e9], 9), [1.0, 2.0]),
+            "1 values are masked",
+        ),
+        (
+            lambda: statistics.bootstrap_interval(np.ma.masked_greater([1.0, 2.0, 1e9], 9)),
+            "1 values are masked",
+        ),
+        (lambda: statistics.bootstrap_interval(np.ones((3, 1))), "vectors of one length"),
         (lambda: statistics.compare([1.0, 2.0, 3.0], [1.0, 2.0], paired=True), "same seeds for both"),
         (lambda: statistics.welch_power(0.1, 0.0, 0.0, 5), "must be positive"),
         (lambda: statistics.welch_power(0.1, -1.0, 1.0, 5), "must be positive"),
