@@ -6,6 +6,7 @@ where a mean is more than `FAR` spreads away from zero, `predict` and `training.
 and off the data, in float64.
 """
 
+import inspect
 import math
 import numbers
 import warnings
@@ -84,9 +85,9 @@ def predict(model: keras.Model, x):
     for k in range(0, max(n, 1), ROWS):
         rows = keras.tree.map_structure(lambda a, k=k: a[k : k + ROWS], x)
         if inside:
-            told = model.stateless_call(model.trainable_variables, fixed, rows, training=False)[0]
+            told = model.stateless_call(model.trainable_variables, fixed, rows, **mode(model, False))[0]
         else:
-            told = model(rows, training=False)
+            told = model(rows, **mode(model, False))
         parts.append([np.asarray(keras.ops.convert_to_numpy(a), float) for a in keras.tree.flatten(told)])
     values = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
     values = [a + c for a, c in zip(values, added or [0.0] * len(values), strict=True)]
@@ -120,7 +121,7 @@ def _frozen(name, gamma, beta, mean, variance):
 def _spread(values):
     """Standard deviation of each column; 0 where it does not vary, but for rounding."""
     spread = values.std(0)
-    return np.where(spread > 1e-12 * np.abs(values).max(0), spread, 0.0)
+    return np.where(spread > 1e-13 * np.abs(values).max(0), spread, 0.0)
 
 
 def _rest(mean, spread):
@@ -137,6 +138,11 @@ def inputs_of(model: keras.Model, x, what: str):
     if not shapes or () in shapes or len({shape[0] for shape in shapes}) > 1:
         raise ValueError(f"{what} must have one first axis, n_samples, not the shapes {shapes}")
     return x
+
+
+def mode(model: keras.Model, training: bool) -> dict:
+    """{"training": ...} for a model that asks for it, {} for a class of its own that does not."""
+    return {"training": training} if "training" in inspect.signature(model.call).parameters else {}
 
 
 def structure(model: keras.Model, side: str):
@@ -186,7 +192,7 @@ def _told(values) -> str:
 
 
 def _array(values, what, like):
-    """One array of numbers, float64, whole or bool, of the kind and shape of the tensor `like`."""
+    """One array of numbers: float64, whole or bool."""
     if np.ma.is_masked(values):
         raise ValueError(f"{what}: values are missing (a masked array): leave these samples out")
     if isinstance(values, dict):
@@ -199,20 +205,23 @@ def _array(values, what, like):
         raise ValueError(f"{what}: a value is missing or not a number, or rows differ in length") from None
     if values.dtype.kind not in "biuf":
         raise ValueError(f"{what} must be real numbers, not {values.dtype}")
-    if like is None:
-        return values
-    if values.ndim == 1 and len(like.shape) == 2:
-        values = values[:, None]
-    if values.ndim != len(like.shape) or any(
-        n not in (None, m) for n, m in zip(like.shape[1:], values.shape[1:], strict=True)
+    return values if like is None else _like(values, what, like)
+
+
+def _like(values, what, tensor):
+    """An array in the kind and shape of a tensor."""
+    sizes = tensor.shape[1:]
+    shaped = values[:, None] if values.ndim == 1 and len(sizes) == 1 else values
+    if shaped.ndim != len(sizes) + 1 or any(
+        n not in (None, m) for n, m in zip(sizes, shaped.shape[1:], strict=True)
     ):
-        wanted = ", ".join("any" if n is None else str(n) for n in like.shape[1:])
-        raise ValueError(
-            f"{what} must be [n_samples, {wanted}], as the model has it, not {list(values.shape)}"
-        )
-    kind = np.dtype(keras.backend.standardize_dtype(like.dtype))
-    whole_numbers = values.astype(kind) if kind.kind in "biu" else values.astype(float)
-    if kind.kind in "biu" and (whole_numbers != values).any():
+        wanted = ", ".join(["n_samples", *("any" if n is None else str(n) for n in sizes)])
+        raise ValueError(f"{what} must be [{wanted}], as the model has it, not {list(values.shape)}")
+    kind = np.dtype(keras.backend.standardize_dtype(tensor.dtype))
+    if kind.kind not in "biu":
+        return shaped.astype(float)
+    whole_numbers = shaped.astype(kind)
+    if (whole_numbers != shaped).any():
         raise ValueError(f"{what} must be {kind} numbers, as the model takes them")
     return whole_numbers
 
@@ -240,11 +249,11 @@ def far_constants(model: keras.Model) -> tuple[list, list, dict, dict]:
     places = {id(v): k for k, v in enumerate(model.non_trainable_variables)}
     inside_inputs, inside_outputs = {}, {}
     for layer in model.layers:
-        if layer.name not in ("standardise", "restore_units") or layer.trainable:
+        frozen = isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable
+        if not frozen or layer.name not in ("standardise", "restore_units"):
             continue
-        gamma, beta, mean, variance = (
-            np.asarray(keras.ops.convert_to_numpy(w), float) for w in layer.weights
-        )
+        scales = [np.asarray(keras.ops.convert_to_numpy(w.value), float) for w in layer.weights]
+        gamma, beta, mean, variance = scales
         factor = gamma / np.sqrt(variance + layer.epsilon)
         if layer.name == "standardise":
             variable, constant, spread, inside = layer.moving_mean, mean, 1 / factor, inside_inputs
@@ -253,8 +262,9 @@ def far_constants(model: keras.Model) -> tuple[list, list, dict, dict]:
             variable, constant, spread, inside = layer.beta, beta, factor, inside_outputs
             constants, tensors, tensor = outputs, model.outputs, layer.output
         constant = np.where(np.abs(constant) > FAR * np.abs(spread), constant, 0.0)
-        if constant.any():
-            constants[next(k for k, t in enumerate(tensors) if t is tensor)] = constant
+        place = [k for k, t in enumerate(tensors) if t is tensor]
+        if place and constant.any():
+            constants[place[0]] = constant
             inside[places[id(variable)]] = constant.astype("float32")
     return inputs, outputs, inside_inputs, inside_outputs
 

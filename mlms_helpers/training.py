@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from .models import arrays, far_constants, inputs_of, structure, to_float32, whole
+from .models import arrays, far_constants, inputs_of, mode, structure, to_float32, whole
 from .statistics import spawn
 
 GROUP = 4  # models trained by one program side by side; more of them are slower a model
@@ -144,7 +144,7 @@ def fit_ensemble(
 ) -> History:
     """Train several models of one architecture side by side: by `jax.vmap`, and on all cores.
 
-    models: with equal layers, usually of different seeds.
+    models: with equal layers, usually of different seeds; of a class of your own, it needs a `get_config`.
     weights: [n_models, n_samples], how often each model sees each sample (bootstrap, folds); None: 1.
     learning_rate: one number, or one for each model.
     weight_decay: one number, or one for each model.
@@ -345,7 +345,7 @@ def _predicted(model, x):
     variables = [
         [v.value for v in kind] for kind in (model.trainable_variables, model.non_trainable_variables)
     ]
-    return jax.eval_shape(lambda x: model.stateless_call(*variables, x, training=False)[0], x)
+    return jax.eval_shape(lambda x: model.stateless_call(*variables, x, **mode(model, False))[0], x)
 
 
 def _scale(y):
@@ -589,7 +589,9 @@ def _learned_and_told(model, form):
     """Two functions: the loss of a batch that is learned from, and the error of all the data that is told."""
 
     def to_learn(trained, others, x, y, w, scale):
-        predicted, others, added = model.stateless_call(trained, others, x, training=True, return_losses=True)
+        predicted, others, added = model.stateless_call(
+            trained, others, x, return_losses=True, **mode(model, True)
+        )
         loss = _mean_of_rest(_losses(form.loss, y, predicted, scale))
         return (loss * w).sum() / jnp.maximum(w.sum(), 1e-12) + sum(added) / scale / scale, others
 
@@ -600,7 +602,7 @@ def _learned_and_told(model, form):
             part = functools.partial(jax.lax.dynamic_slice_in_dim, start_index=k * LEAST, slice_size=LEAST)
             xk, yk = jax.tree.map(part, (x, y))
             loss = _mean_of_rest(
-                _losses(form.loss, yk, model.stateless_call(*weights, xk, training=False)[0], scale)
+                _losses(form.loss, yk, model.stateless_call(*weights, xk, **mode(model, False))[0], scale)
             )
             used = part(w) * (k * LEAST + jnp.arange(LEAST) < n)
             return sums[0] + (loss * used).sum(), sums[1] + used.sum()
@@ -724,10 +726,9 @@ def _text(model):
 
 def _code(model):
     """Classes of the layers, code of their functions: what is written anew under its old name is another."""
+    yield type(model)
     for layer in model.layers:
-        yield type(layer)
-        if hasattr(layer, "layers"):
-            yield from _code(layer)
+        yield from _code(layer) if hasattr(layer, "layers") else [type(layer)]
         for function in filter(inspect.isfunction, vars(layer).values()):
             cells = [cell.cell_contents for cell in function.__closure__ or ()]
             yield function.__code__, tuple(c for c in cells if isinstance(c, int | float | str))
