@@ -175,13 +175,11 @@ def draw(
 
 def _slice(ax, values, errors, points):
     """Error against one hyperparameter: an axis of numbers, or one place for each choice."""
-    from mlms_helpers import rendering
-
     values = ["none" if pd.isna(v) else v for v in values]
     kinds = sorted(set(values), key=str)
     if not all(isinstance(v, (int, float, np.number)) and not isinstance(v, (bool, np.bool_)) for v in kinds):
         ax.scatter([kinds.index(v) for v in values], errors, **points)
-        ax.set_xticks(range(len(kinds)), [rendering.as_written(v) for v in kinds])
+        ax.set_xticks(range(len(kinds)), [str(v) for v in kinds], parse_math=False)
         ax.set_xlim(-0.5, len(kinds) - 0.5)
         return
     ax.scatter(values, errors, **points)
