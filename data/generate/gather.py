@@ -31,7 +31,10 @@ STRUCTURE = ["numbers", "positions", "cell"]
 CALCULATED = ["energy", "forces", "stress"]
 LEVELS = {"eps": "float64", "occ": "float32", "share": "float32", "weight": "float32"}
 DIGITS = {"positions": 6, "cell": 8, "energy": 6, "forces": 5, "stress": 7,             # A, eV, eV/A, eV/A^3
-          "hirshfeld": 5, "potential": 4, "eps": 5, "share": 4, "weight": 4,                         # e, eV, eV, part of 1
+          "hirshfeld": 5, "potential": 4, "eps": 5, "share": 4, "weight": 4,            # e, eV, eV, part of 1
+          "x": 6, "x_Al": 6, "x_Ga": 6, "x_In": 6, "gap": 4,                            # 1, eV
+          **dict.fromkeys(["formation_energy", "energy_chgnet", "energy_chgnet_positions", "energy_d3",
+                           "energy_metal", "energy_metal_d3"], 6),                      # eV
           "homo": 5, "lumo": 5, "distance": 6, "t1": 5,                                 # eV, eV, A, 1
           **dict.fromkeys(["hf", "pbe", "b3lyp", "mp2", "ccsd", "ccsdt"], 6),           # eV
           "energy_per_atom": 6, "lattice_constant": 5, "bulk_modulus": 2, "bulk_modulus_derivative": 3, "fit_rms": 6,
