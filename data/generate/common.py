@@ -12,13 +12,14 @@ A generator is a list of tasks, a function that works on one of them, and a call
 
 The folder then holds nothing but finished files, and beside them
 
-    log.jsonl          versions at each start; of each file seconds, core seconds (less on a busy machine), time
+    log.jsonl          versions at each start; of each file seconds, core seconds (less if busy), time
     output.txt         what the workers printed
     failed/FILE.txt    why a file could not be computed; tried again when the command is run again
     claims/            one lock a task, held by the process that works on it, and files half written
 
 This module needs only numpy and tqdm.  (Locks as on Linux and macOS.)
 """
+
 import argparse
 import contextlib
 import fcntl
@@ -43,7 +44,7 @@ from tqdm import tqdm
 
 
 def numbers(text):
-    """The whole numbers first to last less one, of `first:last` as 0:70: the type of an argument for `argparse`."""
+    """The whole numbers first to last less one, of `first:last` as 0:70: a type for `argparse`."""
     try:
         first, last = map(int, text.split(":"))
     except ValueError:
@@ -52,7 +53,7 @@ def numbers(text):
 
 
 def npz_bytes(arrays):
-    """The bytes of a compressed .npz file, the same for the same arrays at any time (`numpy.savez` puts the clock in).
+    """The bytes of a compressed .npz file, the same at any time (`numpy.savez` puts the clock in).
 
     arrays: name -> array, scalar or string; written in the order of the dictionary, nothing pickled.
     """
@@ -82,7 +83,7 @@ def write_whole(path, content, scratch=None):
 
 
 def update_checksums(folder):
-    """Bring the SHA-256 sums of the data card, README.md, up to date: its lines `SUM  FILE`, as `sha256sum` writes them.
+    """Bring the SHA-256 sums of the data card, README.md, up to date: its lines `SUM  FILE`.
 
     Returns the names of the files that have such a line.
     """
@@ -91,7 +92,9 @@ def update_checksums(folder):
     found = []
     for path in sorted(p for p in card.parent.iterdir() if p.is_file() and p != card):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        text, lines = re.subn(rf"^( *)[0-9a-f]{{64}}(?=  {re.escape(path.name)}$)", rf"\g<1>{digest}", text, flags=re.M)
+        text, lines = re.subn(
+            rf"^( *)[0-9a-f]{{64}}(?=  {re.escape(path.name)}$)", rf"\g<1>{digest}", text, flags=re.M
+        )
         found += [path.name] * lines
     if text != before:
         write_whole(card, text.encode("utf-8"))
@@ -100,7 +103,7 @@ def update_checksums(folder):
 
 @contextlib.contextmanager
 def claim(folder, task):
-    """Hold the lock of a task; gives False where another process holds it.  The kernel frees the locks of the dead."""
+    """Hold the lock of a task; gives False where another process does.  Locks end with their process."""
     with open(Path(folder) / "claims" / f"{task}.lock", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -141,20 +144,28 @@ def _compute(folder, file, compute):
     except Exception:
         _fail(folder, [file])
     else:
-        _log(folder, file=file, seconds=round(time.perf_counter() - start, 1),
-             core_seconds=round(time.process_time() - core, 1))
+        _log(
+            folder,
+            file=file,
+            seconds=round(time.perf_counter() - start, 1),
+            core_seconds=round(time.process_time() - core, 1),
+        )
 
 
 def _work_through(tasks, work, folder):
     """One worker: each task that nobody else holds and that has files to compute."""
+
     def die_with_parent():
         multiprocessing.parent_process().join()
         os._exit(1)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)            # Ctrl-C reaches the parent too, and the parent ends its workers
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)           # at once: a worker may die anywhere
+    # Ctrl-C reaches the parent too, and the parent ends its workers at once: a worker may die anywhere.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=die_with_parent, daemon=True).start()
-    sys.stdout = sys.stderr = open(folder / "output.txt", "a", buffering=1, encoding="utf-8")
+    # open for as long as the process lives
+    output = open(folder / "output.txt", "a", buffering=1, encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stderr = output
     for task, files in tasks.items():
         with claim(folder, task) as mine:
             if not mine or not _open(folder, files):
@@ -170,12 +181,15 @@ def _work_through(tasks, work, folder):
 def run(tasks, work, folder, workers=1, packages=()):
     """Compute every file of every task that is not there yet, and show how far it is.
 
-    tasks: name of the task -> names of the files it makes.   folder: where they go; several runs may share it.
-    work: function of a task's name, importable (not nested), that yields for each file, in order, its name and a
-        function that computes its bytes; that function is called only where the file is missing.
-    workers: processes, of one core each.   packages: whose versions the log keeps.
+    tasks: name of the task -> names of the files it makes.
+    folder: where they go; several runs may share it.
+    work: function of a task's name, importable (not nested), that yields for each file, in order, its name
+        and a function that computes its bytes; that function is called only where the file is missing.
+    workers: processes, of one core each.
+    packages: whose versions the log keeps.
 
-    Returns the exit status: 0 when all files are there, 1 when some failed or are still missing, 130 when stopped.
+    Returns the exit status: 0 when all files are there, 1 when some failed or are still missing, 130 when
+    stopped.
     """
     folder = Path(folder).resolve()
     for name in ("claims", "failed"):
@@ -183,11 +197,17 @@ def run(tasks, work, folder, workers=1, packages=()):
     files = [file for names in tasks.values() for file in names]
     for file in files:
         _failure(folder, file).unlink(missing_ok=True)
-    _log(folder, start=sys.argv, python=platform.python_version(),
-         versions={name: importlib.metadata.version(name) for name in packages})
+    _log(
+        folder,
+        start=sys.argv,
+        python=platform.python_version(),
+        versions={name: importlib.metadata.version(name) for name in packages},
+    )
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     spawn = multiprocessing.get_context("spawn")
-    crew = [spawn.Process(target=_work_through, args=(tasks, work, folder), daemon=True) for _ in range(workers)]
+    crew = [
+        spawn.Process(target=_work_through, args=(tasks, work, folder), daemon=True) for _ in range(workers)
+    ]
     handlers = {s: signal.signal(s, signal.default_int_handler) for s in (signal.SIGINT, signal.SIGTERM)}
     stopped = False
     try:
@@ -208,11 +228,18 @@ def run(tasks, work, folder, workers=1, packages=()):
 
 def _watch(folder, files, crew):
     """Show the files done, of all, and the time left, until no worker lives."""
+
     def done():
         return sum((folder / file).exists() for file in files)
 
-    with tqdm(total=len(files), initial=done(), unit="file", smoothing=0, file=sys.stdout,
-              mininterval=0.5 if sys.stdout.isatty() else 60) as bar:
+    with tqdm(
+        total=len(files),
+        initial=done(),
+        unit="file",
+        smoothing=0,
+        file=sys.stdout,
+        mininterval=0.5 if sys.stdout.isatty() else 60,
+    ) as bar:
         while any(process.is_alive() for process in crew):
             time.sleep(0.2)
             bar.update(done() - bar.n)
@@ -223,8 +250,10 @@ def _report(folder, files, crew, stopped):
     missing = [file for file in files if not (folder / file).exists()]
     failed = [file for file in missing if _failure(folder, file).exists()]
     if stopped:
-        print(f"Stopped with {len(files) - len(missing)} of {len(files)} files done; "
-              "nothing is lost: run the same command again to go on.")
+        print(
+            f"Stopped with {len(files) - len(missing)} of {len(files)} files done; "
+            "nothing is lost: run the same command again to go on."
+        )
         return 130
     if any(process.exitcode for process in crew):
         print(f"A worker died; its last words may be in {folder.name}/output.txt.")
@@ -232,8 +261,10 @@ def _report(folder, files, crew, stopped):
         reason = _failure(folder, file).read_text(encoding="utf-8").strip().splitlines()[-1]
         print(f"{file} failed: {reason}  (all of it: {folder.name}/failed/{file}.txt)")
     if missing:
-        print(f"{len(missing)} of {len(files)} files are missing, {len(failed)} of them failed; "
-              "run the same command again to compute what no other run has in hand.")
+        print(
+            f"{len(missing)} of {len(files)} files are missing, {len(failed)} of them failed; "
+            "run the same command again to compute what no other run has in hand."
+        )
         return 1
     print(f"All {len(files)} files are done.")
     return 0
