@@ -135,3 +135,18 @@ def test_one_clear_error(change, words):
     x, y = problem()
     with pytest.raises(ValueError, match=words):
         linear.ridge(**{"x": x, "y": y, "strength": 0.1, **change})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_columns_that_add_up_to_zero_but_for_rounding_are_one_less(seed):
+    rng = np.random.default_rng(seed)
+    pair = rng.normal(size=(300, 2)) * [0.3, 1.7]
+    third = -pair.sum(axis=1)
+    third += np.spacing(third) * rng.integers(-1, 2, 300)
+    x, y = np.column_stack([pair, third]), pair @ [1.0, -2.0] + rng.normal(size=300)
+    line = linear.ridge(x, y, 0.0)
+    np.testing.assert_allclose(
+        linear.predict(line, x), linear.predict(linear.ridge(pair, y, 0.0), pair), atol=1e-10
+    )
+    elsewhere = linear.predict(line, x + rng.normal(size=(300, 1)) * [1, -1, 0])
+    assert np.abs(elsewhere).max() < 50, "rounding has made a slope"
