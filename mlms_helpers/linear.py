@@ -50,7 +50,7 @@ def ridge(
     root = np.sqrt(weights)[:, None]
     rows = np.vstack([root * (x - middle) / spread, np.sqrt(strength) * np.eye(x.shape[1])])
     aims = np.concatenate([root[:, 0] * (y - centre), np.zeros(x.shape[1])])
-    # what rounding leaves of columns that depend on each other (eigenvalues that add up to zero) is no feature
+    # what rounding leaves of columns that depend on each other, such as three that add up to 0, is no feature
     rounding = max(rows.shape) * np.finfo(float).eps
     slopes = scipy.linalg.lstsq(rows, aims, cond=rounding, lapack_driver="gelsy")[0] / spread
     return np.concatenate([[centre - middle @ slopes], slopes])
