@@ -264,6 +264,24 @@ def test_an_ensemble_far_from_zero_and_its_files(tmp_path):
     np.testing.assert_allclose(nets[0].predict(x, verbose=0)[:, 0], y, atol=1)  # Keras alone: float32
 
 
+@pytest.mark.parametrize(
+    "x, y, batch_size",
+    [
+        (np.ones((20, 3)), numbers(20)[1], 32),  # columns that do not vary
+        (numbers(20)[0], np.full(20, -2e6), 32),  # nor does the target
+        (numbers(20)[0], np.full(20, 0.1), 1),
+        (numbers(1)[0], np.array([4.0]), 32),
+        (numbers(2)[0], np.array([4.0, 5.0]), 1),
+    ],
+    ids=["columns", "far target", "target", "one sample", "two samples"],
+)
+def test_what_does_not_vary_is_learned(x, y, batch_size):
+    model = models.mlp(x, y, width=8)
+    history = training.fit(model, x, y, epochs=200, batch_size=batch_size)
+    assert np.isfinite(history.loss).all()
+    assert np.abs(models.predict(model, x).mean() - y.mean()) < 0.1
+
+
 def test_a_clone_keeps_the_scales():
     x, y = numbers()
     model = models.mlp(100 * x + 5000, y - 2e6)
