@@ -3,8 +3,8 @@
     python -m benchmarks.training --table docs/training-speed.md        (about a minute on 2 cores)
 
 2,000 samples of 100 features, a 64-64-1 network, 50 epochs of batches of 32; once more with the features in a
-dict of two arrays.  Everybody is warm (compiled), sees the same data, and takes turns; a ratio is the median over
-the rounds of the ratios within a round, with its quartiles.
+dict of two arrays.  Everybody is warm (compiled), sees the same data, and takes turns; a ratio is the median
+over the rounds of the ratios within a round, with its quartiles.
 """
 
 import argparse
@@ -157,9 +157,9 @@ def main():
     if arguments.table:
         head = (
             f"# Training speed\n\nMeasured by `benchmarks/training.py` on {datetime.date.today()}, "
-            f"{os.cpu_count()} cores, {platform.machine()}, JAX {jax.__version__}, Keras {keras.__version__}: "
-            f"{SAMPLES} samples of {FEATURES} features, {WIDTH}-{WIDTH}-1, {EPOCHS} epochs of batches of {BATCH}; "
-            f"{arguments.rounds} rounds.\n\n{stamp()}\n\n"
+            f"{os.cpu_count()} cores, {platform.machine()}, JAX {jax.__version__}, Keras {keras.__version__} "
+            f"on {SAMPLES} samples of {FEATURES} features, {WIDTH}-{WIDTH}-1, {EPOCHS} epochs of batches of "
+            f"{BATCH}; {arguments.rounds} rounds.\n\n{stamp()}\n\n"
         )
         arguments.table.write_text(head + "\n".join(lines) + "\n")
     return int(missed > 0)

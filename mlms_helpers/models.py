@@ -96,7 +96,7 @@ def predict(model: keras.Model, x):
 
 def _standardise(x, least_spread):
     """(x - mean) / spread: a frozen batch normalisation, whose epsilon gamma makes up for."""
-    mean, spread = x.mean(0), np.maximum(_spread(x), least_spread)
+    mean, spread = x.mean(0), np.maximum(spread_of(x), least_spread)
     spread = np.where(spread > 0, spread, 1.0)
     variance = np.minimum(spread**2, 1e36)
     return _frozen(
@@ -106,7 +106,7 @@ def _standardise(x, least_spread):
 
 def _restore_units(y):
     """spread * output + mean."""
-    mean, spread = y.mean(0), _spread(y)
+    mean, spread = y.mean(0), spread_of(y)
     spread = np.where(spread > 0, spread, 1.0)
     return _frozen("restore_units", spread, mean, -_rest(mean, spread) / spread, np.ones_like(mean))
 
@@ -118,8 +118,8 @@ def _frozen(name, gamma, beta, mean, variance):
     return keras.layers.BatchNormalization(name=name, epsilon=EPSILON, trainable=False, **start)
 
 
-def _spread(values):
-    """Standard deviation of each column; 0 where it does not vary, but for rounding."""
+def spread_of(values: np.ndarray) -> np.ndarray:
+    """Standard deviation of each column of [n_samples, ...]; 0 where it does not vary, but for rounding."""
     spread = values.std(0)
     return np.where(spread > 1e-13 * np.abs(values).max(0), spread, 0.0)
 

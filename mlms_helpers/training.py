@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from .models import arrays, far_constants, inputs_of, mode, structure, to_float32, whole
+from .models import arrays, far_constants, inputs_of, mode, spread_of, structure, to_float32, whole
 from .statistics import spawn
 
 GROUP = 4  # models trained by one program side by side; more of them are slower a model
@@ -34,13 +34,8 @@ LEAST = (
     256  # samples: room for them grows from here by factors of eight, and errors are computed in such blocks
 )
 KEPT = 64  # programs kept in memory
-DIFFERENCES = (
-    "mse",
-    "mae",
-    "mean_absolute_error",
-    "huber",
-    "log_cosh",
-)  # losses that a common constant leaves alone
+# losses that a common constant leaves alone
+DIFFERENCES = ("mse", "mae", "mean_absolute_error", "huber", "log_cosh")
 
 
 class History(NamedTuple):
@@ -350,7 +345,7 @@ def _predicted(model, x):
 
 def _scale(y):
     """A power of 1024 near the spread of the targets."""
-    spread = np.sqrt(np.mean([np.var(a, axis=0, dtype=float).mean() for a in jax.tree.leaves(y)]))
+    spread = np.sqrt(np.mean([(spread_of(a) ** 2).mean() for a in jax.tree.leaves(y)]))
     return 1024.0 ** round(math.log(spread, 1024)) if 0 < spread < np.inf else 1.0
 
 
