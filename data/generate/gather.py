@@ -2,8 +2,9 @@
 
     python data/generate/gather.py data/lipon runs/lipon --into data/lipon
 
-Each source is a folder of .npz files (what the generators write) or a dataset made here before.  What is in two sources
-comes from the first.  The same sources give the same bytes.  Where a number goes is told by its name and its shape:
+Each source is a folder of .npz files (what the generators write) or a dataset made here before.  What is in
+two sources comes from the first.  The same sources give the same bytes.  Where a number goes is told by its
+name and its shape:
 
     numbers, positions, cell        the structure, a frame of configurations.extxyz (a molecule has no cell)
     energy, forces, stress          results of that frame, attached as ASE does
@@ -12,9 +13,10 @@ comes from the first.  The same sources give the same bytes.  Where a number goe
     any other number or word        the frame's info, a column of the loader's table
     any other array                 an array of the frame, one row an atom
 
-The frame's name, `config`, is the file's.  A file element-X.npz holds no structure but numbers of the element X: a row of
-elements.csv.
+The frame's name, `config`, is the file's.  A file element-X.npz holds no structure but numbers of the element
+X: a row of elements.csv.
 """
+
 import argparse
 import csv
 import io
@@ -30,6 +32,7 @@ from common import npz_bytes, update_checksums, write_whole
 STRUCTURE = ["numbers", "positions", "cell"]
 CALCULATED = ["energy", "forces", "stress"]
 LEVELS = {"eps": "float64", "occ": "float32", "share": "float32", "weight": "float32"}
+# fmt: off
 DIGITS = {"positions": 6, "cell": 8, "energy": 6, "forces": 5, "stress": 7,             # A, eV, eV/A, eV/A^3
           "hirshfeld": 5, "potential": 4, "eps": 5, "share": 4, "weight": 4,            # e, eV, eV, part of 1
           "x": 6, "x_Al": 6, "x_Ga": 6, "x_In": 6, "gap": 4,                            # 1, eV
@@ -37,8 +40,11 @@ DIGITS = {"positions": 6, "cell": 8, "energy": 6, "forces": 5, "stress": 7,     
                            "energy_metal", "energy_metal_d3"], 6),                      # eV
           "homo": 5, "lumo": 5, "distance": 6, "t1": 5,                                 # eV, eV, A, 1
           **dict.fromkeys(["hf", "pbe", "b3lyp", "mp2", "ccsd", "ccsdt"], 6),           # eV
-          "energy_per_atom": 6, "lattice_constant": 5, "bulk_modulus": 2, "bulk_modulus_derivative": 3, "fit_rms": 6,
-          **dict.fromkeys(["IP", "EA", "HOMO", "LUMO", "E_s", "E_p", "E_d", "r_s", "r_p", "r_d"], 3)}       # eV, A
+          "energy_per_atom": 6, "lattice_constant": 5, "fit_rms": 6,                    # eV, A, eV
+          "bulk_modulus": 2, "bulk_modulus_derivative": 3,                              # GPa, 1
+          **dict.fromkeys(["IP", "EA", "HOMO", "LUMO", "E_s", "E_p", "E_d"], 3),        # eV
+          **dict.fromkeys(["r_s", "r_p", "r_d"], 3)}                                    # A
+# fmt: on
 
 
 def from_run(folder):
@@ -55,9 +61,14 @@ def from_dataset(folder):
     results = {}
     for atoms in read(folder / "configurations.extxyz", ":"):
         others = {name: array for name, array in atoms.arrays.items() if name not in STRUCTURE}
-        results[atoms.info.pop("config")] = {"numbers": atoms.numbers, "positions": atoms.positions,
-                                             **({"cell": atoms.cell.array} if atoms.pbc.all() else {}),
-                                             **atoms.calc.results, **atoms.info, **others}
+        results[atoms.info.pop("config")] = {
+            "numbers": atoms.numbers,
+            "positions": atoms.positions,
+            **({"cell": atoms.cell.array} if atoms.pbc.all() else {}),
+            **atoms.calc.results,
+            **atoms.info,
+            **others,
+        }
     if (folder / "levels.npz").exists():
         with np.load(folder / "levels.npz") as levels:
             for key in levels.files:
@@ -78,7 +89,9 @@ def from_dataset(folder):
 
 def structure(config, result):
     """One configuration as `ase.Atoms`, what was calculated attached."""
-    atoms = Atoms(result["numbers"], positions=result["positions"], cell=result.get("cell"), pbc="cell" in result)
+    atoms = Atoms(
+        result["numbers"], positions=result["positions"], cell=result.get("cell"), pbc="cell" in result
+    )
     atoms.info = {"config": config}
     for name, value in result.items():
         if name in [*STRUCTURE, *CALCULATED, *LEVELS] or "/" in name:
@@ -87,8 +100,14 @@ def structure(config, result):
             atoms.set_array(name, value)
         else:
             atoms.info[name] = np.asarray(value).item()
-    atoms.calc = SinglePointCalculator(atoms, **{name: float(result[name]) if name == "energy" else result[name]
-                                                 for name in CALCULATED if name in result})
+    atoms.calc = SinglePointCalculator(
+        atoms,
+        **{
+            name: float(result[name]) if name == "energy" else result[name]
+            for name in CALCULATED
+            if name in result
+        },
+    )
     return atoms
 
 
@@ -107,17 +126,21 @@ def tables(results):
     for config, result in results.items():
         if config.startswith("element-"):
             numbers = {name: np.asarray(value).item() for name, value in result.items()}
-            rows.setdefault("elements.csv", []).append({"element": config.removeprefix("element-"), **numbers})
+            rows.setdefault("elements.csv", []).append(
+                {"element": config.removeprefix("element-"), **numbers}
+            )
         for table in dict.fromkeys(name.split("/")[0] for name in result if "/" in name):
-            columns = {name.split("/")[1]: values for name, values in result.items() if name.startswith(f"{table}/")}
+            columns = {
+                name.split("/")[1]: values for name, values in result.items() if name.startswith(f"{table}/")
+            }
             for row in zip(*columns.values(), strict=True):
-                numbers = {name: np.asarray(value).item() for name, value in zip(columns, row)}
+                numbers = {name: np.asarray(value).item() for name, value in zip(columns, row, strict=True)}
                 rows.setdefault(f"{table}.csv", []).append({"config": config, **numbers})
     return rows
 
 
 def gather(sources, target):
-    """Write the dataset of all that `sources` hold into the folder `target`; returns how many structures there are."""
+    """Write the dataset of all that `sources` hold into the folder `target`; returns its number of frames."""
     results = {}
     for source in map(Path, sources):
         found = from_dataset(source) if (source / "configurations.extxyz").exists() else from_run(source)
@@ -129,14 +152,20 @@ def gather(sources, target):
         for name in result:
             digits = DIGITS.get(name.split("/")[-1])
             if digits is not None:
-                result[name] = np.round(np.asarray(result[name], dtype="float64"), digits) + 0.0        # no -0.0
+                result[name] = np.round(np.asarray(result[name], dtype="float64"), digits) + 0.0  # no -0.0
     structures = [structure(config, result) for config, result in results.items() if "numbers" in result]
     frames = io.StringIO()
     write(frames, structures, format="extxyz")
-    files = {"configurations.extxyz": frames.getvalue().encode("utf-8"),
-             **{name: csv_bytes(rows) for name, rows in tables(results).items()}}
-    levels = {f"{config}/{name}": result[name].astype(kind)
-              for config, result in results.items() for name, kind in LEVELS.items() if name in result}
+    files = {
+        "configurations.extxyz": frames.getvalue().encode("utf-8"),
+        **{name: csv_bytes(rows) for name, rows in tables(results).items()},
+    }
+    levels = {
+        f"{config}/{name}": result[name].astype(kind)
+        for config, result in results.items()
+        for name, kind in LEVELS.items()
+        if name in result
+    }
     if levels:
         files["levels.npz"] = npz_bytes(levels)
     for name, content in files.items():
