@@ -236,5 +236,5 @@ def _gradient(function, parameters, vectors, place):
         return function(jnp, parameters, *(as_neighbour(jnp, parameters[0], vector) for vector in changed))
 
     r = vectors[place]
-    axes = [jnp.zeros_like(r).at[:, axis].set(1.0) for axis in range(3)]
-    return jnp.stack([jax.jvp(of_vector, (r,), (axis,))[1] for axis in axes], axis=-1)
+    axes = jnp.broadcast_to(jnp.eye(3)[:, None], (3, *r.shape))
+    return jax.vmap(lambda axis: jax.jvp(of_vector, (r,), (axis,))[1], out_axes=-1)(axes)
