@@ -166,7 +166,9 @@ def redraw(fig: Figure, layout: tuple | None = None) -> tuple[bytes, tuple]:
             canvas.draw()
             layout = kind, [ax.get_position() for ax in fig.axes]
         buffer = io.BytesIO()
-        pixels = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
+        pixels = Image.frombuffer(
+            "RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1
+        )
         pixels.convert("RGB").save(buffer, "PNG", compress_level=1)
     return buffer.getvalue(), layout
 
