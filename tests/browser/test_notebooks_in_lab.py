@@ -23,7 +23,7 @@ SLIDERS = {
     "06-honest-errors": 5,
     "15-defect-levels": 1,
 }
-THREE_D = ("02-structures-and-data", "03-descriptors", "04-maps", "15-defect-levels")
+THREE_D = ("00-start-here", "02-structures-and-data", "03-descriptors", "04-maps", "15-defect-levels")
 
 
 def test_all_notebooks_are_here():
