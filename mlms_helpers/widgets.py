@@ -222,7 +222,7 @@ class Explorer(_Panel):
 
     def _changed(self, change):
         loop = _loop()
-        if loop and threading.current_thread() is not threading.main_thread():
+        if loop and not _in_cell():
             loop.call_soon_threadsafe(self._arrange, loop)  # the reader's doing: see in_main_thread
         elif not self._setting:
             self._compute()
@@ -451,6 +451,13 @@ def _loop():
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _in_cell():
+    """Whether a cell runs this, and no message of the browser: those come in another thread, most of them."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    asked = kernel.get_parent().get("header", {}).get("msg_type") if kernel else None
+    return threading.current_thread() is threading.main_thread() and asked in (None, "execute_request")
 
 
 def in_main_thread(call: Callable[..., Any], *arguments: Any) -> None:

@@ -202,13 +202,13 @@ def test_a_curve_grows_and_the_next_position_stops_it(lab):
 runs = []
 def grow(steps, watch=None):
     runs.append(0)
-    for k in range(1, 81):
-        time.sleep(0.1 if watch else 0)
+    for k in range(1, 6000 if steps == 51 else 6):          # of 51 it sees the end in five minutes
+        time.sleep(0.05 if watch else 0)
         runs[-1] = k
         if watch and watch(k / steps):
             break
     return k / steps
-draw = lambda r: plots.histogram([r], title=f"{r:.4f}", bins=np.linspace(0, 100, 11))
+draw = lambda r: plots.histogram([r], title=f"{r:.4f}", bins=np.linspace(0, 200, 11))
 explorer = widgets.explore(grow, draw, steps=widgets.slider("steps", 1, 100, 50))
 explorer""",
         ],
@@ -224,8 +224,8 @@ explorer""",
     lab.page.keyboard.press("ArrowRight")
     assert lab.until(lambda: "computed in" in output.inner_text())
     whole, stopped, last = json.loads(lab.python("print(runs)"))
-    assert whole == last == 80 and 2 < stopped < 80
-    assert lab.python("print(explorer.result == 80 / 52)") == "True"
+    assert whole == last == 5 and 2 < stopped < 5999
+    assert lab.python("print(explorer.result == 5 / 52)") == "True"
     seen = lab.page.evaluate(SEEN)
     assert seen["absent"] == 0 and len(seen["sizes"]) == 1, seen
     assert lab.errors() == []
