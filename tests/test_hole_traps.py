@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from assertions import rewritings
 from ase import Atom
 from ase.build import make_supercell
 
@@ -125,16 +126,10 @@ def test_a_stranger_is_named_in_words(held_out):
 
 def test_symmetries(held_out):
     model, test = held_out
-    atoms, rng = test[1], np.random.default_rng(1)
+    atoms = test[1]
     reference = hole_traps.predict(model, [atoms])
-    turned = atoms.copy()
-    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    turned.set_cell(atoms.cell.array @ rotation)
-    turned.positions = atoms.positions @ rotation + 3.0
-    shuffled = atoms[rng.permutation(len(atoms))]
-    double = make_supercell(atoms, np.diag([1, 1, 2]))
-    for other, times in ((turned, 1), (shuffled, 1), (double, 2)):
-        found = hole_traps.predict(model, [other])
+    for other, order in rewritings(atoms, seed=1).values():
+        found, times = hole_traps.predict(model, [other]), len(order) // len(atoms)
         for column in ("aligned", "depth", "aligned_sigma", "depth_sigma", "unlike"):
             np.testing.assert_allclose(
                 np.sort(found[column]), np.sort(np.tile(reference[column], times)), atol=2e-3
