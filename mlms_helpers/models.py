@@ -10,6 +10,7 @@ import inspect
 import math
 import numbers
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,9 +18,21 @@ import numpy as np
 EPSILON = 1e-12  # of the frozen batch normalisations
 FAR = 1000  # spreads
 ROWS = 16384  # of one batch of `predict`
+Arrays = (
+    np.ndarray | dict | tuple | list
+)  # one array, or a dict, list or tuple of arrays, nested as one likes
 
 
-def mlp(x, y, width=64, hidden_layers=2, *, least_spread=0.0, seed=0, depth=None) -> keras.Model:
+def mlp(
+    x: np.ndarray,
+    y: np.ndarray,
+    width: int = 64,
+    hidden_layers: int = 2,
+    *,
+    least_spread: float = 0.0,
+    seed: int = 0,
+    depth: int | None = None,
+) -> keras.Model:
     """Multilayer perceptron that knows the scale of its training data.
 
     x: [n_samples, n_features], the *training* data; only their shape, means and standard deviations are used.
@@ -66,7 +79,7 @@ def mlp(x, y, width=64, hidden_layers=2, *, least_spread=0.0, seed=0, depth=None
     return keras.Model(inputs, _restore_units(y)(layer), name="mlp")
 
 
-def predict(model: keras.Model, x):
+def predict(model: keras.Model, x: Arrays) -> Arrays:
     """Predictions of any Keras model, without the overhead of `model.predict`, in batches.
 
     x: array [n_samples, ...], or the dict, list or tuple of arrays that the model takes.
@@ -129,7 +142,7 @@ def _rest(mean, spread):
     return np.where(np.abs(mean) > FAR * spread, mean - mean.astype("float32"), 0.0)
 
 
-def inputs_of(model: keras.Model, x, what: str):
+def inputs_of(model: keras.Model, x: Arrays, what: str) -> Arrays:
     """x as the arrays that a model takes, float64 where they become float32; ValueError if it does not."""
     if not model.built:
         raise ValueError("the model is not built: begin it with a keras.Input, or call it once on some data")
@@ -145,7 +158,7 @@ def mode(model: keras.Model, training: bool) -> dict:
     return {"training": training} if "training" in inspect.signature(model.call).parameters else {}
 
 
-def structure(model: keras.Model, side: str):
+def structure(model: keras.Model, side: str) -> Any:
     """What a model takes ("input") or gives ("output"): one tensor, or a dict, list or tuple of them.
 
     None for a class of its own, which does not say.
@@ -156,7 +169,7 @@ def structure(model: keras.Model, side: str):
     return tensors[0] if isinstance(model, keras.Sequential) else getattr(model, side)
 
 
-def arrays(values, what: str, like=None):
+def arrays(values: Arrays, what: str, like: Any = None) -> Arrays:
     """Numbers as NumPy arrays: one, or the dict, list or tuple of arrays that is given.
 
     values: anything that NumPy reads; of float numbers, float64 comes back.
@@ -226,7 +239,7 @@ def _like(values, what, tensor):
     return whole_numbers
 
 
-def to_float32(tree, constants=None):
+def to_float32(tree: Arrays, constants: list | None = None) -> Arrays:
     """Arrays as JAX takes them: float32 without the constants of `far_constants`, int32 or bool."""
     leaves = keras.tree.flatten(tree)
     kinds = {"f": "float32", "i": "int32", "u": "int32", "b": "bool"}
@@ -269,7 +282,7 @@ def far_constants(model: keras.Model) -> tuple[list, list, dict, dict]:
     return inputs, outputs, inside_inputs, inside_outputs
 
 
-def whole(name: str, number, least: int = 1) -> int:
+def whole(name: str, number: Any, least: int = 1) -> int:
     """A whole number of at least `least`; ValueError with its name for anything else."""
     right = isinstance(number, numbers.Real) and not isinstance(number, bool) and math.isfinite(number)
     if not right or number != int(number) or number < least:

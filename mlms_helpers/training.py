@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from .models import arrays, far_constants, inputs_of, mode, spread_of, structure, to_float32, whole
+from .models import Arrays, arrays, far_constants, inputs_of, mode, spread_of, structure, to_float32, whole
 from .statistics import spawn
 
 GROUP = 4  # models trained by one program side by side; more of them are slower a model
@@ -53,8 +53,8 @@ class History(NamedTuple):
 
 def fit(
     model: keras.Model,
-    x,
-    y,
+    x: Arrays,
+    y: Arrays,
     *,
     loss: str | Callable = "mse",
     validation: tuple | None = None,
@@ -120,8 +120,8 @@ def fit(
 
 def fit_ensemble(
     models: Sequence[keras.Model],
-    x,
-    y,
+    x: Arrays,
+    y: Arrays,
     *,
     loss: str | Callable = "mse",
     weights: np.ndarray | None = None,
@@ -135,7 +135,7 @@ def fit_ensemble(
     patience: int | None = None,
     progress: bool = False,
     watch: Callable | None = None,
-    client=None,
+    client: Any = None,
 ) -> History:
     """Train several models of one architecture side by side: by `jax.vmap`, and on all cores.
 
@@ -175,8 +175,8 @@ def fit_ensemble(
 
 def compile_ahead(
     models: Sequence[keras.Model],
-    x,
-    y,
+    x: Arrays,
+    y: Arrays,
     *,
     loss: str | Callable = "mse",
     validation: tuple | None = None,
