@@ -4,7 +4,7 @@
     python3 scripts/setup_env.py --here     into the Python that runs this script (Binder, conda)
 
 Runs on Python 3.6 too, to say which one the course needs.  A finished .venv holds a stamp: without it .venv
-is made anew (uv has kept what was downloaded); with that of an older lock it is brought up to date.
+is made anew (uv has kept what was downloaded), with an older one it is brought up to date if that works.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK, LOG, VENV = ROOT / "requirements.lock", ROOT / "setup.log", ROOT / ".venv"
 STAMP, PYTHON = VENV / "setup-done.txt", VENV / "bin" / "python"
-GIGABYTES = 2.5  # free disk space to ask for
+GIGABYTES = 2.5  # of free disk
 WHY = {  # what venv, pip or uv print: what it means
     "no space left|quota exceeded": f"the disk is full: free {GIGABYTES} GB where {ROOT} lies",
     "ensurepip": "this Python cannot make virtual environments: on Debian, sudo apt install python3-venv",
@@ -60,9 +60,7 @@ def main(here):
     if not built and free < GIGABYTES:
         sys.exit(f"mlms: the disk is too full: {free:.1f} GB are free at {ROOT}, {GIGABYTES} are needed.")
     print("mlms: installing the course's packages: about a minute, the first time", flush=True)
-    if built.startswith(f"{ROOT}\n"):
-        STAMP.unlink()
-    elif not here:
+    if not here and not built.startswith(f"{ROOT}\n"):
         run(sys.executable, "-m", "venv", "--clear", VENV)
     prefix, python = (sys.prefix, sys.executable) if here else (VENV, PYTHON)
     run(python, "-m", "pip", "install", "uv>=0.13,<0.14")
@@ -77,4 +75,6 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:] == ["--here"])
     except (OSError, KeyboardInterrupt) as error:
+        if STAMP.exists():  # uv may have been in the middle of a package
+            STAMP.unlink()
         sys.exit(f"mlms: the set-up was stopped by {error!r}: run the same command again to go on.")

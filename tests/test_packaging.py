@@ -337,19 +337,24 @@ def test_set_up_starts_anew_goes_on_or_has_nothing_to_do(setup, tree):
     assert setup.STAMP.read_text() == setup.stamp()
 
 
-def test_interrupted_update_leaves_no_stamp(setup, tree, monkeypatch):
+@pytest.mark.parametrize("ending, kept", [(KeyboardInterrupt, False), (OSError, False), (1, True)])
+def test_what_is_left_of_an_update_that_ends_early(setup, tree, monkeypatch, ending, kept):
+    """A failure leaves what there was, as without a network; an interruption may leave half a package."""
     setup.PYTHON.parent.mkdir()
     setup.PYTHON.touch()
     setup.STAMP.write_text(setup.stamp())
     (tree / "requirements.lock").write_text("numpy==1.0")
 
-    def interrupted(*step):
-        raise KeyboardInterrupt
+    def call(command, **options):
+        assert "--clear" not in command
+        if isinstance(ending, int):
+            return ending
+        raise ending
 
-    monkeypatch.setitem(setup.main.__globals__, "run", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        setup.main(here=False)
-    assert not setup.STAMP.exists()
+    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(sys, "argv", ["setup_env.py"])
+    said(runpy.run_path, str(tree / "scripts" / "setup_env.py"), None, "__main__")
+    assert setup.STAMP.exists() == kept
 
 
 # ---- the files
