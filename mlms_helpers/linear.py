@@ -47,12 +47,15 @@ def ridge(
     x, y, weights = x[weights > 0], y[weights > 0], weights[weights > 0] / weights.sum()
     middle = x[0] + weights @ (x - x[0])  # exact for a constant column
     centre = weights @ y
-    root = np.sqrt(weights)[:, None]
-    rows = np.vstack([root * (x - middle) / spread, np.sqrt(strength) * np.eye(x.shape[1])])
-    aims = np.concatenate([root[:, 0] * (y - centre), np.zeros(x.shape[1])])
-    # what rounding leaves of columns that depend on each other, such as three that add up to 0, is no feature
-    rounding = max(rows.shape) * np.finfo(float).eps
-    slopes = scipy.linalg.lstsq(rows, aims, cond=rounding, lapack_driver="gelsy")[0] / spread
+    root, penalty = np.sqrt(weights), strength * np.eye(x.shape[1])
+    z, t = root[:, None] * (x - middle) / spread, root * (y - centre)
+    if strength > 1e-6:  # normal equations: they lose no digit that counts here, and take a tenth of the time
+        slopes = np.linalg.solve(z.T @ z + penalty, z.T @ t) / spread
+    else:
+        rows, aims = np.vstack([z, np.sqrt(penalty)]), np.concatenate([t, np.zeros(len(penalty))])
+        # what rounding leaves of columns that depend on each other (they add up to zero) is no feature
+        rounding = max(rows.shape) * np.finfo(float).eps
+        slopes = scipy.linalg.lstsq(rows, aims, cond=rounding, lapack_driver="gelsy")[0] / spread
     return np.concatenate([[centre - middle @ slopes], slopes])
 
 

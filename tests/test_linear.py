@@ -15,7 +15,7 @@ def problem(n=60, seed=0):
     return x, x @ [2.0, -0.3, 4.0, 0.0] + 7 + 0.5 * rng.normal(size=n)
 
 
-@pytest.mark.parametrize("strength", [1e-4, 3e-3, 0.1, 10.0])
+@pytest.mark.parametrize("strength", [1e-9, 1e-4, 3e-3, 0.1, 10.0])
 def test_the_same_as_scikit_learn(strength):
     """There the error is summed and nothing is standardised: alpha = n_samples * strength, on z."""
     x, y = problem()
