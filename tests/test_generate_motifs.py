@@ -1,12 +1,16 @@
-"""The generators' structures: motifs of LiPON, decorations of oxides, orderings of Li; all without GPAW."""
+"""Motifs of LiPON, oxides, orderings of Li: the cells of the generators, and what is shipped of them."""
 
+import hashlib
 import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase.neighborlist import neighbor_list
+
+from mlms_helpers import datasets
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "data" / "generate"))
 
@@ -82,3 +86,56 @@ def test_decorations_are_distinct_and_many():
     assert len(set(names)) == len(names) >= 160
     assert {row[1] for row in found} == set(tco_cells.LATTICES)
     assert set(names[:3]) == set(tco_cells.REFERENCES.values())
+
+
+BUILT = {"pairs": "pair", "bridges": "bridge", "two bridges": "bridge", "triple": "triple", "lone": "lone"}
+SEALED = {2003, 2004, 2007, 2009, 2010, 2015, 2023, 2028, 2029, 2031}
+
+
+@pytest.mark.parametrize("name", ["lipon_motifs", "lipon_sealed"])
+def test_shipped_families_hold_the_motifs_they_were_built_with(name):
+    data = datasets.load(name)
+    for atoms in data.structures:
+        assert set(lipon_cells.motifs(atoms).values()) == {BUILT[atoms.info["motif_built"]]}, atoms.info[
+            "config"
+        ]
+        assert lipon_cells.missing_lithium(atoms) == 0
+        assert atoms.symbols.count("N") == atoms.info["n_nitrogen"] and atoms.symbols.count("P") == 8
+        _, _, lengths = lipon_cells.bonds(atoms)
+        assert lengths.min() > 1.3 and lengths.max() < 2.1
+        for length, angle in lipon_cells.bridges(atoms):
+            assert 1.5 < length < 1.85 and 95 < angle < 170
+    families = set(data.table.family)
+    assert families <= set(range(2000, 2032))
+    assert families <= SEALED if name == "lipon_sealed" else not families & SEALED
+
+
+def test_weights_are_a_count_of_electrons():
+    for atoms in datasets.load("lipon_motifs").structures:
+        weight, occupied = atoms.arrays["weight"], atoms.info["occ"] > 1
+        assert weight.sum(axis=0) == pytest.approx(1, abs=5e-3)  # rounded to 1e-4, over 60 to 70 atoms
+        electrons = 2 * weight[:, occupied].sum(axis=1)
+        assert electrons.sum() == pytest.approx(
+            sum({"Li": 1, "P": 5, "O": 6, "N": 5}[s] for s in atoms.symbols), abs=0.5
+        )
+        assert electrons[atoms.symbols == "Li"].max() < 0.6
+        assert electrons[atoms.symbols == "O"].min() > 7.2 and electrons[atoms.symbols == "O"].max() < 7.7
+
+
+def test_lithium_goes_into_tis2_at_two_volts():
+    data = datasets.load("lixtis2")
+    table = data.table.set_index("config")
+    metal = pd.read_csv(datasets.folder() / "lixtis2" / "elements.csv").set_index("element").loc["Li"]
+    voltage = table.energy["o1-00"] + metal.energy_metal - table.energy["o1-01"]
+    dispersion = table.energy_d3["o1-00"] + metal.energy_metal_d3 - table.energy_d3["o1-01"]
+    assert voltage == pytest.approx(1.91, abs=0.05) and voltage + dispersion == pytest.approx(2.13, abs=0.05)
+
+
+def test_chgnet_columns_belong_to_the_configurations():
+    folder = datasets.folder() / "chgnet"
+    digest = hashlib.sha256((folder / "chgnet.npz").read_bytes()).hexdigest()
+    assert digest in (folder / "README.md").read_text(encoding="utf-8")
+    with np.load(folder / "chgnet.npz") as columns:
+        for name in ("lipon", "silicon"):
+            for atoms in datasets.load(name).structures:
+                assert columns[f"{name}/{atoms.info['config']}/forces"].shape == (len(atoms), 3)
