@@ -15,6 +15,7 @@ import pandas as pd
 from ase import Atoms
 
 from mlms_helpers import descriptors, levels, linear, statistics, uploads
+from mlms_helpers.descriptors._checks import validated
 
 SPECIES = ("Li", "N", "O", "P")
 ANIONS = ("O", "N")
@@ -95,6 +96,7 @@ def site_features(structures: list[Atoms]) -> tuple[np.ndarray, pd.DataFrame]:
     crystal field (6), symmetry functions, is it N.
     Raises ValueError for other species, a charged cell or one without O.
     """
+    structures = validated(structures)
     for number, atoms in enumerate(structures):
         other = sorted(set(atoms.symbols) - set(SPECIES))
         if other:

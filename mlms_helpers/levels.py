@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from mlms_helpers.descriptors._checks import validated
 from mlms_helpers.rendering import PALETTE, as_written, same_length, style, vector
 
 PROVENANCE = ("config", "family", "snapshot", "phase", "n_nitrogen", "temperature")
@@ -31,6 +32,7 @@ def sites(structures: list[Atoms], symbols: Sequence[str] | None = None) -> pd.D
     Returns a DataFrame, one row an atom in the order of the structures and their atoms: structure and atom
     (both 0-based), symbol.
     """
+    structures = _listed(structures)
     counts = [len(atoms) for atoms in structures]
     table = pd.DataFrame(
         {
@@ -51,6 +53,7 @@ def site_potentials(structures: list[Atoms], symbols: Sequence[str] | None = ("O
     Returns float64, one a row of `sites(structures, symbols)`, eV; to be measured `from_oxygen`, since each
     structure has its own zero.  Raises ValueError for a structure without potentials.
     """
+    structures = _listed(structures)
     for number, atoms in enumerate(structures):
         if "potential" not in atoms.arrays:
             raise ValueError(f"structure {number} has no potential: it comes with data such as lipon")
@@ -123,7 +126,7 @@ def band_edges(structures: list[Atoms]) -> pd.DataFrame:
       empty_edge  lowest empty level, from `reference`
       gap         empty_edge - host_edge: the host's gap
     """
-    return pd.DataFrame([_edges(atoms)[0] for atoms in structures])
+    return pd.DataFrame([_edges(atoms)[0] for atoms in _listed(structures)])
 
 
 def host_zero(edges: pd.DataFrame, table: pd.DataFrame) -> float:
@@ -161,7 +164,7 @@ def nitrogen_levels(structures: list[Atoms]) -> pd.DataFrame:
     of the gap.
     """
     rows = []
-    for number, atoms in enumerate(structures):
+    for number, atoms in enumerate(_listed(structures)):
         edges, edge = _edges(atoms)
         eps, occ, share = atoms.info["eps"], atoms.info["occ"], atoms.arrays["share"]
         valence = np.flatnonzero((occ > 1) & (eps > eps[edge] - WINDOW))
@@ -189,7 +192,7 @@ def nitrogen_content(structures: list[Atoms]) -> np.ndarray:
 
     Returns float64 [n_structures].  Raises ValueError for a structure without P.
     """
-    counts = [[(atoms.symbols == symbol).sum() for symbol in ("N", "P")] for atoms in structures]
+    counts = [[(atoms.symbols == symbol).sum() for symbol in ("N", "P")] for atoms in _listed(structures)]
     counts = np.array(counts).reshape(-1, 2)
     if not counts[:, 1].all():
         first = int(counts[:, 1].argmin())
@@ -242,6 +245,11 @@ def draw(
     ax.grid(axis="x", visible=False)
     ax.set_title(as_written(title or ""))
     return ax.figure
+
+
+def _listed(structures: list[Atoms]) -> list[Atoms]:
+    """The structures, looked at; a table may have no row, so there may be none."""
+    return validated(structures) if len(structures) else []
 
 
 def _edges(atoms: Atoms) -> tuple[dict, int]:

@@ -158,3 +158,19 @@ def test_host_zero_is_the_edge_of_the_cells_without_nitrogen(lipon):
 def test_a_picture_that_cannot_be_drawn_says_why(depth, more, words):
     with pytest.raises(ValueError, match=words):
         levels.draw(depth, **more)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        levels.sites,
+        levels.site_potentials,
+        levels.band_edges,
+        levels.nitrogen_levels,
+        levels.nitrogen_content,
+    ],
+)
+def test_one_structure_without_brackets_gets_a_sentence(function):
+    atoms = datasets.load("lipon").structures[0]
+    with pytest.raises(ValueError, match="brackets"):
+        function(atoms)
