@@ -1,7 +1,7 @@
 """Read a structure that a reader uploads, or say in one sentence why it cannot be used.
 
 This is the one place in the course where data come from outside.  Whatever is wrong with a file ends here as
-a `ValueError` with one plain sentence: what is wrong, where, and what to do.  The sentence may quote the
+a `ValueError` with one plain sentence: what is wrong, where, and what to do.  Sentence and note may quote the
 file; whoever puts it into HTML escapes it.  What a model can treat, the model says (`hole_traps.check`).
 """
 
