@@ -34,8 +34,13 @@ def page(lab):
 
 
 def at(lab, number):
-    """Where a point of the map lies on the page."""
-    box = lab.page.locator(".mlms-map img").bounding_box()
+    """Where a point of the map lies on the page, once the map stands still (a new size moves it)."""
+    picture, before, box = lab.page.locator(".mlms-map img"), None, {}
+    picture.scroll_into_view_if_needed()
+    while box != before:
+        before = box
+        lab.page.wait_for_timeout(200)
+        box = picture.bounding_box()
     x, y, width = map(
         float, lab.python(f"print(*explorer.picture.points[{number}], explorer.picture.width)").split()
     )
