@@ -26,7 +26,7 @@ START = $(wildcard notebooks/00-start-here.ipynb)
 ROOT_USER = $(filter 0,$(shell id -u))
 
 # The generators: what takes --out and makes a dataset; the others in that folder help them or check.
-GENERATORS = $(filter-out convergence_%,$(patsubst data/generate/%.py,%,$(shell grep -l -- '"--out"' data/generate/*.py)))
+GENERATORS = $(filter-out convergence_% chgnet_columns,$(patsubst data/generate/%.py,%,$(shell grep -l -- '"--out"' data/generate/*.py)))
 
 .PHONY: help lab test lint format setup lock data bench clean
 
