@@ -2,7 +2,7 @@
 
     python -m benchmarks.hole_traps --table docs/hole-trap-levels.md      (some minutes on 2 cores)
 
-Writes RMSE, MAE and R2 with 95 % intervals over seeds for both labels, and the learning curve.
+Writes RMSE with its 95 % interval over families, MAE and R2 for both labels, and the learning curve.
 """
 
 import argparse
@@ -40,8 +40,8 @@ def main():
     features = hole_traps.site_features(structures)
     text = [
         f"{len(structures)} configurations, {len(traps)} N sites in {traps.family.nunique()} families; "
-        f"{FOLDS} folds of whole families, {len(SEEDS)} seeds.  Energies in eV; after +/- the 95 % interval "
-        "of the mean over seeds."
+        f"{FOLDS} folds of whole families, {len(SEEDS)} seeds.  Energies in eV; after +/- half of the 95 % "
+        "interval over families (families drawn again with replacement)."
     ]
     two_steps = {
         "two steps, straight lines": once(straight_lines, structures, traps, features),
@@ -191,9 +191,7 @@ def curve(structures, traps, features):
 def table(scores):
     rows = ["| model | RMSE / eV | MAE / eV | R2 |", "|---|---:|---:|---:|"]
     rows += [
-        f"| {name} | "
-        + " | ".join(f"{row[k]:.2f} +/- {row[k + '_ci']:.2f}" for k in ("RMSE", "MAE", "R2"))
-        + " |"
+        f"| {name} | {row.RMSE:.2f} +/- {row.RMSE_ci:.2f} | {row.MAE:.2f} | {row.R2:.2f} |"
         for name, row in scores.iterrows()
     ]
     return "\n".join(rows)

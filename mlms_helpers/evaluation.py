@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlms_helpers import linear
-from mlms_helpers.statistics import group_numbers, unmasked
+from mlms_helpers.statistics import bootstrap_interval, group_numbers, unmasked
 
 FitPredict = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
@@ -151,7 +151,8 @@ def cross_validate(
     seeds: each draws its own folds (and the models' initial weights).
     map: runs the folds; see the top of the module.
 
-    Returns a DataFrame, one row a model and seed: model, seed, RMSE, MAE, R2 over all rows.
+    Returns a DataFrame, one row per model and seed: model, seed, RMSE, MAE, R2 over all rows, and residuals,
+    predicted minus true of each row, a Series whose index is the value of `by` (without it: the row number).
     Raises ValueError for a column that is missing or has gaps, for no model, and for no seed or one twice.
     """
     true, seeds = _numbers(table, target), _different("seed", seeds)
@@ -168,7 +169,8 @@ def cross_validate(
     for (name, seed, _, test), values in zip(items, answers, strict=True):
         predicted.setdefault((name, seed), np.full(len(true), np.nan))[test] = values
     return pd.DataFrame(
-        {"model": name, "seed": seed, **errors(true, values)} for (name, seed), values in predicted.items()
+        {"model": name, "seed": seed, **_judged(true, values, table, by)}
+        for (name, seed), values in predicted.items()
     )
 
 
@@ -191,10 +193,9 @@ def nested_cross_validate(
     inner: folds into which the training rows of each outer fold are cut again; the setting with the lowest
         RMSE on them predicts the outer fold.  A setting whose predictions are not all finite is not chosen.
 
-    Returns a DataFrame, one row a model and seed: model, seed, RMSE, MAE, R2 of these predictions;
-    flattering, the lowest RMSE that any one setting has on the same outer folds (chosen with the rows that
-    test
-    it: too low); chosen, the setting of each outer fold.
+    Returns a DataFrame, one row per model and seed: model, seed, RMSE, MAE, R2, residuals of these
+    predictions as in `cross_validate`; flattering, the lowest RMSE that any one setting has on the same outer
+    folds (chosen with the rows that test it: too low); chosen, the setting of each outer fold.
     Raises ValueError as `cross_validate`, and if no setting of a model can be chosen.
     S. Varma and R. Simon, BMC Bioinform. 7, 91 (2006); G. C. Cawley and N. L. C. Talbot, JMLR 11, 2079
     (2010).
@@ -225,7 +226,7 @@ def nested_cross_validate(
             {
                 "model": name,
                 "seed": seed,
-                **errors(true, honest),
+                **_judged(true, honest, table, by),
                 "flattering": flattering,
                 "chosen": settings,
             }
@@ -253,8 +254,7 @@ def learning_curve(
     seeds: each draws its own test groups, the same for all sizes, and order of training groups.
     test: share of the groups held out.
     watch: called as `watch(table so far)` after each point, for live pictures; if it returns True, the rest
-    is
-        left out.  (With `map=parallel.map` all points come at the end.)
+        is left out.  (With `map=parallel.map` all points come at the end.)
 
     Returns a DataFrame, one row a size and seed: size, samples (training rows), seed, RMSE, MAE, R2.
     Raises ValueError for a size that is not there, and as `cross_validate`.
@@ -310,25 +310,43 @@ def _choose(models, true, item):
     return min(square, key=square.get), values
 
 
+def _judged(true, predicted, table, by):
+    """Errors, and the residual of each row with its group."""
+    groups = np.arange(len(true)) if by is None else np.asarray(_column(table, by))
+    return {**errors(true, predicted), "residuals": pd.Series(predicted - true, groups)}
+
+
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean over seeds and the half-width of its 95 % confidence interval (Student's t).
+    """How large the error of each model is, and how sure that is.
 
     scores: table of `cross_validate` or `nested_cross_validate`.
 
-    Returns a DataFrame indexed by model, in the order of first appearance: RMSE, RMSE_ci, MAE, MAE_ci, R2,
-    R2_ci; NaN where one seed has NaN.  The interval speaks of the draw of folds and initial weights only,
-    not of data from elsewhere.
+    Returns a DataFrame indexed by model, in the order of first appearance:
+    RMSE, MAE, R2: mean over seeds.
+    RMSE_ci: half of the width of the 95 % interval over groups (families, if `by` was the family; without
+        `by`, rows), from 2,000 bootstrap draws with replacement: as if other families of the same kind had
+        been computed.  This is the number to write after +/-.
+    RMSE_seeds: half of the width of the 95 % interval of the mean over seeds (Student's t): it speaks of the
+        draw of folds and initial weights only.  NaN for a single seed.
+    A model with a prediction that is no finite number has NaN.
     """
     from scipy.stats import t
 
     rows = {}
     for name, part in scores.groupby("model", sort=False):
-        n = len(part)
-        half = t.ppf(0.975, n - 1) / np.sqrt(n) if n > 1 else np.nan
-        rows[name] = {}
-        for column in ("RMSE", "MAE", "R2"):
-            rows[name][column] = part[column].mean(skipna=False)
-            rows[name][f"{column}_ci"] = half * part[column].std(skipna=False)
+        seeds, residuals = len(part), np.array(list(part.residuals))
+        groups = part.residuals.iloc[0].index
+        low, high = np.nan, np.nan
+        if np.isfinite(residuals).all():
+            low, high = bootstrap_interval(np.sqrt((residuals**2).mean(axis=0)), groups)
+        half = t.ppf(0.975, seeds - 1) / np.sqrt(seeds) if seeds > 1 else np.nan
+        rows[name] = {
+            "RMSE": part.RMSE.mean(skipna=False),
+            "RMSE_ci": (high - low) / 2,
+            "RMSE_seeds": half * part.RMSE.std(skipna=False),
+            "MAE": part.MAE.mean(skipna=False),
+            "R2": part.R2.mean(skipna=False),
+        }
     return pd.DataFrame(rows).T
 
 

@@ -114,9 +114,13 @@ def bootstrap_interval(
         raise ValueError("there is only one group: drawing it again and again tells nothing")
     squares, count = np.array([np.bincount(which, r**2) for r in both]), np.bincount(which)
     rng = np.random.default_rng(seed)
-    draws = (rng.integers(len(count), size=len(count)) for _ in range(n))
-    rmse = np.array([np.sqrt(squares[:, drawn].sum(axis=1) / count[drawn].sum()) for drawn in draws])
-    return np.quantile(rmse[:, 0] - (rmse[:, 1] if minus is not None else 0), [0.025, 0.975])
+    at_once = max(1, 1_000_000 // len(count))  # draws held in memory together
+    rmse = []
+    for first in range(0, n, at_once):
+        drawn = rng.integers(len(count), size=(min(at_once, n - first), len(count)))
+        rmse.append(np.sqrt(squares[:, drawn].sum(axis=2) / count[drawn].sum(axis=1)))
+    rmse = np.concatenate(rmse, axis=1)
+    return np.quantile(rmse[0] - (rmse[1] if minus is not None else 0), [0.025, 0.975])
 
 
 def compare(

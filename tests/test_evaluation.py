@@ -78,6 +78,46 @@ def test_baselines_and_summary():
     table = evaluation.summary(scores)
     assert list(table.index) == ["mean", "line"] and len(scores) == 8
     assert table.RMSE["line"] < 1e-9 and table.R2["mean"] < 0 < table.RMSE_ci["mean"]
+    assert list(table.columns) == ["RMSE", "RMSE_ci", "RMSE_seeds", "MAE", "R2"]
+
+
+def off_by(errors):
+    """A model that errs by a given number in each row, whatever it has seen."""
+    return lambda train, test, seed: TABLE.y.to_numpy()[test] + errors[test]
+
+
+def test_the_interval_of_a_summary_is_over_families():
+    """20 families whose error is a family's own: 3 rows of one are no more than one."""
+    by_family = np.random.default_rng(0).normal(size=20)[TABLE.family]
+    by_row = np.random.default_rng(1).normal(size=60)
+    models = {"of the family": off_by(by_family), "of the row": off_by(by_row)}
+    families = evaluation.summary(evaluation.cross_validate(models, TABLE, "y", by="family"))
+    rows = evaluation.summary(evaluation.cross_validate(models, TABLE, "y"))
+    # relative standard error 1 / sqrt(2 n) of n = 20 families or 60 rows
+    assert families.RMSE_ci["of the family"] / families.RMSE["of the family"] == pytest.approx(
+        1.96 / np.sqrt(40), rel=0.4
+    )
+    assert rows.RMSE_ci["of the family"] < 0.8 * families.RMSE_ci["of the family"]
+    assert families.RMSE_ci["of the row"] == pytest.approx(rows.RMSE_ci["of the row"], rel=0.35)
+    assert (families.RMSE_seeds < 1e-9).all() and (families.RMSE == rows.RMSE).all()
+
+
+def test_the_intervals_of_a_summary_by_hand():
+    """Two families, errors 1 and 3: drawn again, the RMSE is 1, sqrt(5) or 3."""
+    table = pd.DataFrame({"y": [0.0, 0.0, 0.0, 0.0], "family": [1, 1, 2, 2]})
+    errors = np.array([1.0, -1.0, 3.0, -3.0])
+    scores = evaluation.cross_validate(
+        {"m": lambda train, test, seed: (1 + 0.5 * seed) * errors[test]},
+        table,
+        "y",
+        by="family",
+        seeds=[0, 1],
+    )
+    found = evaluation.summary(scores).loc["m"]
+    assert found.RMSE / np.sqrt(5) == pytest.approx(1.25)
+    assert found.RMSE_ci == pytest.approx(np.sqrt((1 + 1.5**2) / 2))  # (3 - 1) / 2, both seeds together
+    assert found.RMSE_seeds == pytest.approx(12.7062 * 0.25 * np.sqrt(5), rel=1e-4)
+    np.testing.assert_allclose(scores.residuals[0].groupby(level=0).apply(np.ptp), [2, 6])
 
 
 def test_cross_validation_hides_the_test_rows():

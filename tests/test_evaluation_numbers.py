@@ -157,6 +157,7 @@ def test_predictions_may_be_a_column_and_nothing_else():
 
     right = evaluation.cross_validate({"m": mean}, TABLE, "y", n_folds=2, seeds=[0])
     column = evaluation.cross_validate({"m": shaped((-1, 1))}, TABLE, "y", n_folds=2, seeds=[0])
+    pd.testing.assert_series_equal(right.pop("residuals")[0], column.pop("residuals")[0])
     pd.testing.assert_frame_equal(right, column)
     with pytest.raises(ValueError, match=r"shape \(2, 5\)"):
         evaluation.cross_validate({"m": shaped((2, 5))}, TABLE, "y", n_folds=2, seeds=[0])
