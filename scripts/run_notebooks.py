@@ -6,6 +6,7 @@
     python scripts/run_notebooks.py --twice             run each twice, save nothing, compare every number
     python scripts/run_notebooks.py --clean             run nothing: clean what JupyterLab saved
 
+A claim or a solution that does not hold ends the run (MLMS_STRICT, see mlms_helpers/claims.py).
 The table is for docs/notebooks.md; limits are those of Binder.
 """
 
@@ -115,6 +116,7 @@ def main():
     parser.add_argument("--clean", action="store_true", help="run nothing: clean what JupyterLab saved")
     arguments = parser.parse_args()
     paths = arguments.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    os.environ["MLMS_STRICT"] = "1"  # for the kernels
     if arguments.clean:
         for path in paths:
             nbformat.write(clean(nbformat.read(path, as_version=4)), path)

@@ -7,6 +7,9 @@ from hypothesis import settings
 
 from tools import jupyter_lab
 
+# In tests, and in the kernels of nbval, a claim that does not hold is an error (mlms_helpers/claims.py).
+os.environ["MLMS_STRICT"] = "1"
+
 # A slow machine is no failure; CI tries the same examples every time.
 settings.register_profile("mlms", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("mlms")

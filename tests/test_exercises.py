@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mlms_helpers import exercises
@@ -37,6 +38,38 @@ def test_a_check_that_stumbles_says_so(say):
     assert "could not use this answer" in say(3, unasked=1)
 
 
+def test_a_check_returns_whether_it_is_right(say):
+    assert exercises.check("test-number", 2.45)
+    assert exercises.check("test-number", 7) == False  # noqa: E712  (None would not do)
+    assert exercises.check("test-number", ...) is None and exercises.check("nonsense", 1) is None
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (2.4500001, "2.45"),
+        (2, "2"),
+        ((0.625, 29), "0.625, 29"),
+        (np.zeros((3, 2)), "numbers of the shape (3, 2), in this cell"),
+        (abs, "the function in this cell"),
+        ({1: 2}, "the dict in this cell"),
+        ("no", "no"),
+    ],
+)
+def test_a_solution_is_shown(say, capsys, answer, words):
+    exercises.exercise("test-stumble")(lambda answer: None)
+    exercises.solution("test-stumble", answer)
+    assert capsys.readouterr().out == f"Solution: {words}\n"
+
+
+def test_a_wrong_solution_fails_in_tests_alone(say, monkeypatch, capsys):
+    with pytest.raises(AssertionError, match="test-number is wrong: Think of units"):
+        exercises.solution("test-number", 7)
+    monkeypatch.delenv("MLMS_STRICT")
+    exercises.solution("test-number", 7)
+    assert capsys.readouterr().out == "Solution: 7, with data and settings as shipped\n"
+
+
 def test_a_check_is_found_by_its_prefix_and_reads_that_notebook_only():
     code = (
         "import sys; from mlms_helpers import exercises; exercises.check('00-lithium', 28); "
@@ -55,7 +88,7 @@ def test_a_check_is_found_by_its_prefix_and_reads_that_notebook_only():
 def test_every_exercise_of_a_notebook_has_a_check_and_no_check_is_left_over(notebook, said):
     cells = json.loads(notebook.read_text())["cells"]
     source = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    asked = set(re.findall(r'exercises\.check\(\s*"([^"]+)"', source))
+    asked = set(re.findall(r'exercises\.(?:check|solution)\(\s*"([^"]+)"', source))
     there = (
         said("nonsense", 1)
         .removeprefix("There is no exercise 'nonsense'. There are: ")

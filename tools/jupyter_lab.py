@@ -77,6 +77,7 @@ def serve(home: str | Path) -> Iterator[tuple[str, str, Path]]:
         "PYTHONDONTWRITEBYTECODE": "1",
         **{f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")},
     }
+    environment.pop("MLMS_STRICT", None)  # as a reader sees it
     environment.setdefault(
         "JAX_COMPILATION_CACHE_DIR", str(Path(cache) / "mlms" / "jax")
     )  # as without the new HOME

@@ -11,10 +11,12 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from mlms_helpers.claims import QuietBool, strict
+
 CHECKS: dict[str, Callable[..., str | None]] = {}
 
 
-def check(name: str, answer: Any, **given: Any) -> None:
+def check(name: str, answer: Any, **given: Any) -> QuietBool | None:
     """Say whether an answer is right, and give a hint if not.
 
     name: of the exercise, as the notebook says; it begins with the notebook's number.
@@ -22,21 +24,60 @@ def check(name: str, answer: Any, **given: Any) -> None:
     given: what else the check needs of the notebook, by name.
 
     Prints one line; an answer of the wrong kind gets a sentence, never a traceback.
+    Returns True or False, or None for what is not answered yet.
     """
     _read(str(name)[:2])
     if name not in CHECKS:
         _read("")
         print(f"There is no exercise {name!r}. There are: {', '.join(sorted(CHECKS))}.")
-        return
+        return None
     if answer is ...:
         print("Not answered yet: put your answer in place of the three dots and run the cell again.")
-        return
+        return None
+    hint = _hint(name, answer, given)
+    print("Right." if hint is None else f"Not yet. {hint}")
+    return QuietBool(hint is None)
+
+
+def solution(name: str, answer: Any, **given: Any) -> None:
+    """Show the answer of a solution's cell, which leaves the reader's own alone.
+
+    name: of the exercise.
+    answer: the right one.
+    given: what else the check needs of the notebook, by name.
+
+    Prints one line.
+    Raises AssertionError, where the environment has MLMS_STRICT, for an answer that the check calls wrong.
+    """
+    _read(str(name)[:2])
+    hint = _hint(name, answer, given)
+    if hint is not None and strict():
+        raise AssertionError(f"the solution of {name} is wrong: {hint}")
+    print(f"Solution: {_short(answer)}{'' if hint is None else ', with data and settings as shipped'}")
+
+
+def _hint(name, answer, given):
+    """None for a right answer, else a hint."""
     try:
-        hint = CHECKS[name](answer, **given)
+        return CHECKS[name](answer, **given)
     except Exception as problem:
         what = f"{type(problem).__name__}: {problem}"
-        hint = f"The check could not use this answer ({what}). Is it of the kind asked for?"
-    print("Right." if hint is None else f"Not yet. {hint}")
+        return f"The check could not use this answer ({what}). Is it of the kind asked for?"
+
+
+def _short(answer):
+    """What a line can say of an answer."""
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, Real):
+        return f"{answer:.4g}" if isinstance(answer, float) else str(answer)
+    if isinstance(answer, tuple | list) and len(answer) <= 6:
+        return ", ".join(_short(one) for one in answer)
+    if shape := getattr(answer, "shape", ()):
+        return f"numbers of the shape {shape}, in this cell"
+    if isinstance(answer, Callable):
+        return "the function in this cell"
+    return f"the {type(answer).__name__} in this cell"
 
 
 def exercise(name: str) -> Callable[[Callable], Callable]:
