@@ -363,11 +363,16 @@ def mean_baseline(y: ArrayLike) -> FitPredict:
     return fit_predict
 
 
-def line_baseline(x: ArrayLike, y: ArrayLike) -> FitPredict:
-    """The fit_predict of a straight line: least squares on few descriptors.
+def line_baseline(
+    x: ArrayLike, y: ArrayLike, strength: float = 0.0, *, least_spread: float = 0.0
+) -> FitPredict:
+    """The fit_predict of a straight line: least squares on few descriptors, a ridge on many.
 
     x: [n_samples] or [n_samples, n_features] (number of Li neighbours, Madelung potential...).
     y: [n_samples].
+    strength: of the ridge, no unit, see `linear.ridge`; default 0, least squares.
+    least_spread: descriptors that vary less among the training rows are not blown up, see `linear.ridge`;
+        default 0.
 
     Raises ValueError for x and y that do not fit together, or a value that is not finite.
     """
@@ -380,7 +385,8 @@ def line_baseline(x: ArrayLike, y: ArrayLike) -> FitPredict:
         raise ValueError("x or y holds a value that is not a finite number")
 
     def fit_predict(train, test, seed):
-        return linear.predict(linear.ridge(x[train], y[train], 0.0), x[test])
+        line = linear.ridge(x[train], y[train], strength, least_spread=least_spread)
+        return linear.predict(line, x[test])
 
     return fit_predict
 

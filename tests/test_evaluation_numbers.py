@@ -133,6 +133,21 @@ def test_a_line_is_least_squares():
     )
 
 
+def test_a_line_that_is_held_back_is_a_ridge():
+    """A column that hardly varies among the training rows throws least squares off, and not a ridge."""
+    x, rows = np.random.default_rng(1).normal(size=(20, 3)), np.arange(20)
+    x[:15, 2] *= 1e-6
+    free = evaluation.line_baseline(x, Y)(rows[:15], rows[15:], 0)
+    held = evaluation.line_baseline(x, Y, 0.1, least_spread=0.5)(rows[:15], rows[15:], 0)
+    assert np.abs(free).max() > 1e3 > 3 * np.abs(held).max()
+    z = x[:15] - x[:15].mean(axis=0)
+    z[:, :2] /= z[:, :2].std(axis=0)
+    z[:, 2] /= 0.5
+    slopes = np.linalg.solve(z.T @ z / 15 + 0.1 * np.eye(3), z.T @ (Y[:15] - Y[:15].mean()) / 15)
+    same = evaluation.line_baseline(x, Y, 0.1, least_spread=0.5)(rows[:15], rows[:15], 0)
+    np.testing.assert_allclose(same, Y[:15].mean() + z @ slopes, atol=1e-10)
+
+
 @pytest.mark.parametrize(
     "x, y, words",
     [
