@@ -28,7 +28,8 @@ def say(said):
 def test_answers(say):
     assert say(2.45) == "Right.\n"
     assert say(...).startswith("Not answered yet")
-    assert "units" in say(7) and "sign" in say(-2.5) and "one number in eV" in say("2.5")
+    assert "units" in say(7) and "sign" in say(-2.5)
+    assert "one number in eV, without quotation" in say("2.5") and "not list" in say([2.5, 1, 2])
     assert "no exercise 'nonsense'" in say(1, "nonsense")
 
 
@@ -36,6 +37,59 @@ def test_a_check_that_stumbles_says_so(say):
     exercises.exercise("test-stumble")(lambda answer: answer["x"])
     assert "could not use this answer" in say(3, "test-stumble")
     assert "could not use this answer" in say(3, unasked=1)
+
+
+@pytest.mark.parametrize("answer", [np.float32(2.5), np.int64(2), np.array(2.5), np.ma.masked_array(2.5)])
+def test_numbers_of_numpy_are_numbers(say, answer):
+    assert say(answer) == ("Right.\n" if answer > 2.4 else "Not yet. Think of units.\n")
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (2500, "1,000 times too large: give it in eV"),
+        (-2480.0, "1,000 times too large"),
+        (0.0025, "1,000 times too small"),
+        (250, "Think of units"),
+        (np.nan, "no answer yet"),
+        (np.inf, "no answer yet"),
+    ],
+)
+def test_another_unit_is_said(say, answer, words):
+    assert words in say(answer)
+
+
+def test_per_cent_of_a_number_without_unit(said):
+    exercises.exercise("test-part")(lambda answer: exercises.number(answer, 0.64, 0.005, "Count."))
+    assert "0.5 instead of 50 %" in said("test-part", 64) and "Count" in said("test-part", 640)
+    exercises.exercise("test-part")(lambda answer: exercises.number(answer, 28, 0, "Count."))
+    assert "Count" in said("test-part", 2800)  # nobody counts in per cent
+    exercises.CHECKS.pop("test-part")
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        ((1, 2.0), "Right"),
+        (np.array([1, 2]), "Right"),
+        ([np.array(1), 2], "Right"),
+        ((2, 1), "wrong order: give (one, two)"),
+        ((1, 3), "No two"),
+        ((3, 2), "No one"),
+        (1, "a pair of numbers, (one, two)"),
+        ("12", "a pair"),
+        ((1, 2, 3), "a pair"),
+    ],
+)
+def test_pairs(said, answer, words):
+    @exercises.exercise("test-pair")
+    def pair(answer):
+        one = lambda a: exercises.number(a, 1, 0.1, "No one.")  # noqa: E731
+        two = lambda a: exercises.number(a, 2, 0.1, "No two.")  # noqa: E731
+        return exercises.pair(answer, "one, two", one, two)
+
+    assert words in said("test-pair", answer)
+    exercises.CHECKS.pop("test-pair")
 
 
 def test_a_check_returns_whether_it_is_right(say):

@@ -5,7 +5,10 @@ import pytest
 from mlms_helpers import datasets
 
 
-@pytest.mark.parametrize("name, answer", [("00-lithium", 28), ("00-y", (0.625, 29)), ("00-y", [5 / 8, 29.0])])
+@pytest.mark.parametrize(
+    "name, answer",
+    [("00-lithium", 28), ("00-y", (0.625, 29)), ("00-y", [5 / 8, 29.0]), ("00-y", (0.63, 29))],
+)
 def test_right(said, name, answer):
     assert said(name, answer) == "Right.\n"
 
@@ -17,7 +20,9 @@ def test_right(said, name, answer):
         ("00-lithium", "28", "one number"),
         ("00-y", (5, 29), "formula unit"),
         ("00-y", (0.625, 24), "3 + y"),
-        ("00-y", 29, "could not use"),
+        ("00-y", 29, "a pair of numbers, (y, lithium)"),
+        ("00-y", (29, 0.625), "wrong order"),
+        ("00-y", (0.6, 29), "formula unit"),
     ],
 )
 def test_wrong_gets_a_hint(said, name, answer, hint):

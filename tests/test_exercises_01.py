@@ -30,13 +30,21 @@ def test_break_even(said, lipon):
 
 
 def test_local_sum(said, lipon):
-    """The Ewald sum passes, a count of neighbours, DFT's own answer and a wrong shape do not."""
+    """The Ewald sum passes, a count of neighbours, DFT's own answers and what is no answer do not."""
     structures = lipon.structures
+    sites = levels.nitrogen_levels(structures)
     energy = -descriptors.madelung_potential(structures)
     assert said("01-local", at_nitrogen(structures, energy)) == "Right.\n"
-    assert "cutoff_function" in said(
-        "01-local", at_nitrogen(structures, descriptors.neighbour_count(structures))
-    )
-    assert "DFT" in said("01-local", levels.nitrogen_levels(structures).aligned)
+    count = at_nitrogen(structures, descriptors.neighbour_count(structures))
+    assert "leaves the sphere" in said("01-local", count)
     assert "shape" in said("01-local", energy)
-    assert "finite" in said("01-local", np.full(len(levels.nitrogen_levels(structures)), np.nan))
+    assert "364 of the 364" in said("01-local", np.full(len(sites), np.nan))
+    assert "the same" in said("01-local", np.zeros(len(sites)))
+
+
+@pytest.mark.parametrize("name", ["aligned", "depth", "centroid", "potential"])
+def test_what_dft_says_is_no_descriptor(said, lipon, name):
+    sites, every = levels.nitrogen_levels(lipon.structures), levels.sites(lipon.structures)
+    potential = levels.from_oxygen(levels.site_potentials(lipon.structures, None), every)
+    sites["potential"] = potential[every.symbol == "N"]
+    assert f"follows `{name}` too well" in said("01-local", 3 - 2 * sites[name])

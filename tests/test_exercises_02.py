@@ -15,13 +15,16 @@ def test_gap(said, structures):
     eps, occ = structures[0].info["eps"], structures[0].info["occ"]
     gap = eps[occ < 1].min() - eps[occ > 1].max()
     assert said("02-gap", gap) == "Right.\n"
+    assert said("02-gap", round(gap, 1)) == "Right.\n"
     assert "sign" in said("02-gap", -gap) and "occ" in said("02-gap", gap + 1)
+    assert "1,000 times too large" in said("02-gap", 1000 * gap)
 
 
 def test_zero(said):
     assert said("02-zero", (0, -5)) == "Right.\n"
     assert "sign" in said("02-zero", (0.0, 5.0)) and "difference" in said("02-zero", (-5, -5))
-    assert "could not use" in said("02-zero", 5)
+    assert "a pair of numbers, (depth, aligned)" in said("02-zero", 5)
+    assert "wrong order" in said("02-zero", (-5.0, 0.0))
 
 
 def test_the_intruder_can_be_found_and_the_shipped_forces_stay_as_they_are(said, structures):

@@ -37,9 +37,12 @@ def shallower():
     "name, answer, words",
     [
         ("15-coulomb", 1.44, "Right"),
+        ("15-coulomb", 1.4, "Right"),
+        ("15-coulomb", 1440, "1,000 times too large"),
         ("15-coulomb", -1.44, "sign"),
         ("15-coulomb", 7.2, "Final minus initial"),
         ("15-probability", 0.159, "Right"),
+        ("15-probability", 16, "a part of one"),
         ("15-probability", 0.841, "shallower"),
         ("15-probability", 0.317, "both tails"),
         ("15-probability", 0.5, "one standard deviation"),

@@ -6,7 +6,8 @@ name.
 """
 
 import importlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def solution(name: str, answer: Any, **given: Any) -> None:
 def _hint(name, answer, given):
     """None for a right answer, else a hint."""
     try:
-        return CHECKS[name](answer, **given)
+        return CHECKS[name](_plain(answer), **given)
     except Exception as problem:
         what = f"{type(problem).__name__}: {problem}"
         return f"The check could not use this answer ({what}). Is it of the kind asked for?"
@@ -67,6 +68,7 @@ def _hint(name, answer, given):
 
 def _short(answer):
     """What a line can say of an answer."""
+    answer = _plain(answer)
     if isinstance(answer, str):
         return answer
     if isinstance(answer, Real):
@@ -98,19 +100,69 @@ def number(answer: Any, right: float, tolerance: float, hint: str, unit: str = "
 
     answer: the reader's.
     right: the right one, in `unit`.
-    tolerance: the largest difference that is still right, in `unit`.
+    tolerance: the largest difference that is still right, in `unit`; half a unit of the last digit that
+        the question gives, so that an answer rounded like the question passes.  0: a count.
     hint: for another number.
     unit: for the hints; default, none.
 
-    Returns None or a hint: for something that is no number, for a wrong sign, else the given one.
+    Returns None or a hint: for something that is no number, for a wrong sign, for another unit (per cent,
+    thousandths), else the given one.
     """
-    if not isinstance(answer, Real):
-        return f"The answer should be one number{f' in {unit}' if unit else ''}, not {type(answer).__name__}."
+    if fault := _no_number(answer, unit):
+        return fault
     if abs(answer - right) <= tolerance:
         return None
     if abs(answer + right) <= tolerance:
         return "The size is right, the sign is not."
+    return (_other_unit(abs(answer), abs(right), tolerance, unit) if tolerance and right else None) or hint
+
+
+def pair(answer: Any, names: str, first: Callable, second: Callable) -> str | None:
+    """The check of two answers in one: both are looked at, and whether they are swapped.
+
+    answer: the reader's.
+    names: of the two, for the hints: "y, lithium".
+    first, second: each a check of one of them, which returns None or a hint.
+
+    Returns None or a hint.
+    """
+    answer = answer.tolist() if hasattr(answer, "tolist") else answer
+    if not isinstance(answer, Sequence) or isinstance(answer, str) or len(answer) != 2:
+        return f"The answer should be a pair of numbers, ({names})."
+    hint = first(answer[0]) or second(answer[1])
+    if hint and first(answer[1]) is None and second(answer[0]) is None:
+        return f"Both numbers are right, in the wrong order: give ({names})."
     return hint
+
+
+def _no_number(answer, unit):
+    """A hint for what is no number."""
+    wanted = f"one number{f' in {unit}' if unit else ''}"
+    if isinstance(answer, str):
+        return f"The answer should be {wanted}, without quotation marks."
+    if not isinstance(answer, Real):
+        return f"The answer should be {wanted}, not {type(answer).__name__}."
+    if not math.isfinite(answer):
+        return f"{answer} is no answer yet: something was divided by zero, or a value is missing."
+    return None
+
+
+def _other_unit(answer, right, tolerance, unit):
+    """A hint for the right number in another unit."""
+    if not unit and abs(answer / 100 - right) <= tolerance:
+        return "That is 100 times too large: give a part of one, 0.5 instead of 50 %."
+    if unit and abs(answer / 1000 - right) <= tolerance:
+        return f"That is 1,000 times too large: give it in {unit}."
+    if unit and abs(answer * 1000 - right) <= tolerance:
+        return f"That is 1,000 times too small: give it in {unit}."
+    return None
+
+
+def _plain(answer):
+    """Arrays without a shape as the numbers in them."""
+    if type(answer) in (tuple, list):
+        return type(answer)(_plain(one) for one in answer)
+    return answer.item() if getattr(answer, "shape", None) == () else answer
 
 
 def _read(notebook):

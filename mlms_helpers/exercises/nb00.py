@@ -1,6 +1,6 @@
 """Checks of notebook 00, start here."""
 
-from mlms_helpers.exercises import exercise, number
+from mlms_helpers.exercises import exercise, number, pair
 
 
 @exercise("00-lithium")
@@ -12,9 +12,11 @@ def lithium(answer):
 
 @exercise("00-y")
 def nitrogen_content(answer):
-    y, lithium = answer
-    hint = "y counts the N atoms for each formula unit, and each formula unit has one P."
-    if wrong := number(y, 5 / 8, 1e-6, hint):
-        return wrong
-    hint = "Each formula unit holds 3 + y Li atoms, and there are eight of them."
-    return number(lithium, 29, 1e-6, hint)
+    def y(answer):
+        hint = "y counts the N atoms per formula unit, and each formula unit has one P."
+        return number(answer, 5 / 8, 0.006, hint)  # 0.62 and 0.63 are 5/8 in two digits
+
+    def lithium(answer):
+        return number(answer, 29, 0.1, "Each formula unit holds 3 + y Li atoms, and there are eight of them.")
+
+    return pair(answer, "y, lithium", y, lithium)

@@ -10,9 +10,14 @@ from mlms_helpers.exercises import exercise, number
 
 
 @functools.cache
-def _nitrogen_levels():
-    """Level and family of every N atom of the shipped data."""
-    return levels.nitrogen_levels(datasets.load("lipon").structures)
+def _nitrogen():
+    """The N atoms of the shipped data: their levels, and what DFT says of each, which is no descriptor."""
+    structures = datasets.load("lipon").structures
+    sites = levels.nitrogen_levels(structures)
+    every = levels.sites(structures)
+    potential = levels.from_oxygen(levels.site_potentials(structures, None), every)
+    from_dft = {name: sites[name] for name in ("aligned", "depth", "centroid")}
+    return sites, {**from_dft, "potential": potential[every.symbol == "N"]}
 
 
 @exercise("01-slope")
@@ -34,15 +39,22 @@ def break_even(answer):
 
 @exercise("01-local")
 def local(answer):
-    sites = _nitrogen_levels()
+    sites, from_dft = _nitrogen()
     x = np.asarray(answer, float)
-    if x.shape != (len(sites),) or not np.isfinite(x).all():
+    if x.shape != (len(sites),):
         return (
-            f"The answer should be {len(sites)} finite numbers, one for each row of `sites`; "
-            f"this one has the shape {x.shape}."
+            f"The answer should be {len(sites)} numbers, one per row of `sites`, and not of shape {x.shape}."
         )
-    if abs(np.corrcoef(x, sites.aligned)[0, 1]) > 0.97:
-        return "This follows the level too well to come from the positions alone. Is there DFT in it?"
+    if not np.isfinite(x).all():
+        return (
+            f"{(~np.isfinite(x)).sum()} of the {len(x)} numbers are infinite or not a number. "
+            "Has a distance been zero?"
+        )
+    if np.ptp(x) < 1e-9:
+        return "All numbers are the same. Which ions are near differs from site to site."
+    for name, values in from_dft.items():
+        if abs(np.corrcoef(x, values)[0, 1]) > 0.97:
+            return f"This follows `{name}` too well to come from the positions alone. Is there DFT in it?"
     models = {
         "line": evaluation.line_baseline(x, sites.aligned),
         "mean": evaluation.mean_baseline(sites.aligned),
@@ -51,6 +63,6 @@ def local(answer):
     if error["line"] > 0.85 * error["mean"]:
         return (
             f"On families kept apart its line has an RMSE of {error['line']:.2f} eV, and the mean alone has "
-            f"{error['mean']:.2f} eV. Let each term fade out towards the cutoff: descriptors.cutoff_function."
+            f"{error['mean']:.2f} eV. What happens to the sum when an ion just leaves the sphere?"
         )
     return None

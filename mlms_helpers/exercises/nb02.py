@@ -4,7 +4,7 @@ import numpy as np
 from ase import Atoms
 
 from mlms_helpers import datasets
-from mlms_helpers.exercises import exercise, number
+from mlms_helpers.exercises import exercise, number, pair
 
 
 def tampered_forces(structures: list[Atoms]) -> list[np.ndarray]:
@@ -30,16 +30,20 @@ def gap(answer):
     first = datasets.load("lipon").structures[0]
     eps, occ = first.info["eps"], first.info["occ"]
     hint = "info['occ'] says which of the energies in info['eps'] are filled (2) and which are empty (0)."
-    return number(answer, eps[occ < 1].min() - eps[occ > 1].max(), 0.02, hint, "eV")
+    return number(answer, eps[occ < 1].min() - eps[occ > 1].max(), 0.05, hint, "eV")
 
 
 @exercise("02-zero")
 def zero(answer):
-    depth, aligned = answer
-    if abs(depth) > 0.01:
-        return "The depth is a difference of two energies in eps. Does a site potential occur in it?"
-    hint = "aligned is the level minus the mean potential at the O sites. What happens to the second?"
-    return number(aligned, -5.0, 0.01, hint, "eV")
+    def depth(answer):
+        hint = "The depth is a difference of two energies in eps. Does a site potential occur in it?"
+        return number(answer, 0, 0.01, hint, "eV")
+
+    def aligned(answer):
+        hint = "aligned is the level minus the mean potential at the O sites. What happens to the second?"
+        return number(answer, -5.0, 0.01, hint, "eV")
+
+    return pair(answer, "depth, aligned", depth, aligned)
 
 
 @exercise("02-intruder")

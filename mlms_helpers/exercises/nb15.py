@@ -25,7 +25,7 @@ def coulomb(answer):
         "The energy of an electron in the field of the charge +e at the distance r is -14.4 eV A / r. "
         "Final minus initial."
     )
-    return number(answer, descriptors.COULOMB * (1 / 2.0 - 1 / 2.5), 0.02, hint, "eV")
+    return number(answer, descriptors.COULOMB * (1 / 2.0 - 1 / 2.5), 0.05, hint, "eV")
 
 
 @exercise("15-probability")
@@ -54,7 +54,7 @@ def shallower(answer):
     if not isinstance(answer, Atoms):
         return f"The answer should be a structure (ase.Atoms), not {type(answer).__name__}."
     try:
-        hole_traps.check(answer, "The model cannot treat this structure")
+        hole_traps.check(answer, "This structure")
     except ValueError as fault:
         return str(fault)
     near = [(atoms, moved) for atoms, moved in _origins(answer) if moved.sum() <= 1]
