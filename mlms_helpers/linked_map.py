@@ -23,6 +23,7 @@ class Picture(anywidget.AnyWidget):
     names: [n], what the pointer shows.
     alt: the picture in words.
     selected: number of the picked point, or None.
+    together: numbers of the points that are marked with it.
     """
 
     _esm = Path(__file__).parent / "browser" / "points.js"
@@ -33,6 +34,7 @@ class Picture(anywidget.AnyWidget):
     names = traitlets.List().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
+    together = traitlets.List().tag(sync=True)
 
 
 class LinkedMap(ipywidgets.VBox):
@@ -44,6 +46,9 @@ class LinkedMap(ipywidgets.VBox):
     columns: names of the columns to colour by, the first at first; default, all others.
     units: {column: unit}.
     axes: what the two axes of the map are.
+    numbers: whether the axes carry numbers; False where these mean nothing.
+    together: a column, such as the family; all points that have the value of the picked one are marked with
+        it.  Default, none.
 
     selected: number of the picked point, from 0, or None; `.selected = 7` picks point 7.
     atoms: the structure shown; `view`, the `views.StructureView` of it.
@@ -64,10 +69,13 @@ class LinkedMap(ipywidgets.VBox):
         columns: list[str] | None = None,
         units: dict[str, str] | None = None,
         axes: tuple[str, str] = ("first axis", "second axis"),
+        numbers: bool = True,
+        together: str | None = None,
     ) -> None:
         self._xy, self._structures = maps.points(xy, columns=2), structures
         self._table = table.reset_index(drop=True)
-        self._units, self._axes = units or {}, axes
+        self._units, self._axes = units or {}, {"axes": axes, "numbers": numbers}
+        self._together = together
         columns = [c for c in table.columns if c not in ("structure", "atom")] if columns is None else columns
         self._check(list(columns))
         self.colour = ipywidgets.Dropdown(
@@ -118,10 +126,12 @@ class LinkedMap(ipywidgets.VBox):
 
     @traitlets.observe("selected")
     def _show(self, change):
-        """The picked point: ring, structure, halo, words."""
+        """The picked point: ring, structure, halo, words, and its number in the field."""
+        self.picture.together, said = self._others(change.new)
         self.picture.selected = change.new
         if change.new is None:
             tell(self.status, "")
+            self.number.value = ""
             return
         self._number, atom = self._where[change.new]
         self.view.show(self._structures[self._number], highlight=[atom])
@@ -129,7 +139,18 @@ class LinkedMap(ipywidgets.VBox):
         words = ", ".join(
             f"{c} {self._word(c, self._table[c].iloc[change.new])}" for c in self.colour.options
         )
-        tell(self.status, f"Point {change.new}: {words}")
+        tell(self.status, f"Point {change.new}: {words}{said}")
+        self.number.value = str(change.new)
+
+    def _others(self, number):
+        """Points to be marked with a picked one, and a sentence about them."""
+        if self._together is None or number is None:
+            return [], ""
+        values = self._table[self._together]
+        found = np.flatnonzero(values == values.iloc[number])
+        others = found[found != number].tolist()
+        value = self._word(self._together, values.iloc[number])
+        return others, f". Small rings: the other points of {self._together} {value}, {len(others)} in all"
 
     def _follow(self):
         """Take what is picked in the picture by now: two quick clicks are one."""
@@ -139,7 +160,14 @@ class LinkedMap(ipywidgets.VBox):
         """What follows a pick in the 3-D view: text for the line below it."""
         found = np.flatnonzero((self._where == [self._number, index]).all(axis=1))
         if not len(found):
-            return "It is not on the map"
+            self.selected = None
+            self.view.show(self.atoms, highlight=[index])  # the halo goes with it
+            self.view.picked = index
+            symbol = self.atoms.symbols[index]
+            drawn = self._where[self._where[:, 0] == self._number, 1]
+            shown = (self.atoms.symbols[drawn] == symbol).sum()
+            alike = (self.atoms.symbols == symbol).sum()
+            return f"It is not on the map: of the {alike} {symbol} atoms of this structure {shown} are"
         if self.selected not in found:
             self.selected = int(found[0])
         return f"Point {self.selected} of the map"
@@ -149,14 +177,15 @@ class LinkedMap(ipywidgets.VBox):
         if text.isdecimal() and int(text) < len(self._table):
             in_main_thread(self.set_trait, "selected", int(text))
         elif text:
-            tell(self.status, f"Type the number of a point, 0 to {len(self._table) - 1}.")
+            tell(self.status, f"There is no point {text}: type a number from 0 to {len(self._table) - 1}.")
+            self.number.value = "" if self.selected is None else str(self.selected)
 
     def _paint(self):
         """Draw the map in the colours of the chosen column."""
         column = self.colour.value
         unit = self._units.get(column, "")
         values = self._table[column]
-        figure = maps.draw(self._xy, values, label=column, unit=unit, axes=self._axes)
+        figure = maps.draw(self._xy, values, label=column, unit=unit, **self._axes)
         png = rendering.png(figure)
         width, height = rendering.size(png)
         pixels = figure.axes[0].transData.transform(self._xy) * 100 / figure.dpi
@@ -165,7 +194,7 @@ class LinkedMap(ipywidgets.VBox):
             self.picture.width, self.picture.height = width, height
             self.picture.points = np.column_stack([pixels[:, 0], height - pixels[:, 1]]).round(1).tolist()
             self.picture.names = [f"{i}: {column} {self._word(column, v)}" for i, v in enumerate(values)]
-            axes = f"{self._axes[1]} against {self._axes[0]}"
+            axes = "{1} against {0}".format(*self._axes["axes"])
             self.picture.alt = f"Map of {len(self._xy)} points, {axes}, coloured by {shown}."
             self.picture.png = png
 
@@ -178,7 +207,8 @@ class LinkedMap(ipywidgets.VBox):
     def _check(self, columns):
         if len(self._table) != len(self._xy):
             raise ValueError(f"the table has {len(self._table)} rows for {len(self._xy)} points")
-        missing = [c for c in ("structure", "atom", *columns) if c not in self._table]
+        wanted = ["structure", "atom", *columns, *([self._together] if self._together else [])]
+        missing = [c for c in wanted if c not in self._table]
         if missing:
             there = ", ".join(map(str, self._table.columns))
             raise ValueError(f"the table has no column {missing[0]!r}; it has {there}")

@@ -128,6 +128,7 @@ def draw(
     label: str = "value",
     unit: str = "",
     axes: tuple[str, str] = ("first axis", "second axis"),
+    numbers: bool = True,
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
@@ -138,6 +139,7 @@ def draw(
     label: what they are.
     unit: their unit.
     axes: what the two axes are.
+    numbers: whether the axes carry numbers; False where these mean nothing, as of a UMAP.
     title: default, what the colours show.
     ax: axes to draw in; default, a new figure.
 
@@ -155,6 +157,8 @@ def draw(
     else:
         _draw_words(ax, xy, values, label)
     ax.set(xlabel=as_written(axes[0]), ylabel=as_written(axes[1]))
+    if not numbers:
+        ax.set(xticks=[], yticks=[])
     ax.set_title(as_written(title if title is not None else f"Coloured by {label}"))
     return ax.figure
 

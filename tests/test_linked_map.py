@@ -8,6 +8,7 @@ import pytest
 from ase.build import bulk, molecule
 from PIL import Image
 
+from mlms_helpers import maps
 from mlms_helpers.linked_map import LinkedMap
 
 STRUCTURES = [molecule("H2O"), bulk("NaCl", "rocksalt", a=5.64, cubic=True)]
@@ -82,8 +83,10 @@ def test_a_picked_atom_marks_its_point():
     e.selected = 3
     e.view.pick(5)
     assert e.selected == 4 == e.picture.selected and e.view.picked == 5 and "marked: atom 5" in e.view._alt
-    e.view.pick(0)
-    assert e.selected == 4 and e.view.picked == 0 and "not on the map" in e.view.status.value
+    e.view.pick(1)  # is not in the table: neither ring nor halo stay on the former atom
+    assert e.selected is None and e.picture.selected is None and e.view.picked == 1
+    assert "not on the map: of the 4 Cl atoms of this structure 2 are" in e.view.status.value
+    assert "marked: atom 1" in e.view._alt and e.number.value == ""
 
 
 def test_a_pick_in_the_picture_and_by_number():
@@ -93,7 +96,27 @@ def test_a_pick_in_the_picture_and_by_number():
     e.number.value = "2"
     assert e.selected == 2 and e.view.picked == 2
     e.number.value = "9"
-    assert e.selected == 2 and "0 to 4" in e.status.value
+    assert e.selected == 2 and "There is no point 9" in e.status.value and "0 to 4" in e.status.value
+    assert e.number.value == "2"  # what is no point does not stay in the field
+
+
+def test_what_belongs_to_the_picked_point_is_marked_with_it():
+    e = linked(columns=["height"], together="element")
+    assert e.picture.together == [] and e.colour.options == ("height",)
+    e.selected = 1
+    assert e.picture.together == [2] and "the other points of element H, 1 in all" in e.status.value
+    e.selected = None
+    assert e.picture.together == []
+    with pytest.raises(ValueError, match="no column 'depth'"):
+        linked(together="depth")
+
+
+def test_axes_without_meaning_carry_no_numbers():
+    with_numbers, without = (
+        maps.draw(XY, TABLE.element, numbers=numbers).axes[0].get_xticks() for numbers in (True, False)
+    )
+    assert len(with_numbers) > 1 and len(without) == 0
+    assert linked().picture.png != linked(numbers=False).picture.png
 
 
 def test_points_lie_where_the_picture_has_them_and_colours_follow_the_menu():

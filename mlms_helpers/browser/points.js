@@ -6,6 +6,7 @@ function render({ model, el }) {
             style="position:relative;max-width:100%">
         <img draggable="false" style="display:block;width:100%">
         <svg style="position:absolute;inset:0;width:100%;height:100%;pointer-events:none" fill="none">
+            <g class="together" stroke="#D55E00" stroke-width="1.5"></g>
             <circle class="picked" r="9" stroke="#D55E00" stroke-width="3"/>
             <circle class="near" r="7" stroke="black" stroke-width="1.5"/></svg>
         <div class="name" role="status" style="position:absolute;left:0;top:0;padding:1px 6px;background:white;
@@ -82,13 +83,18 @@ function render({ model, el }) {
         point_at(null);
         mark();
     }
-    function mark() { place(el.querySelector('.picked'), model.get('selected')); }
+    function mark() {
+        place(el.querySelector('.picked'), model.get('selected'));
+        const others = model.get('together').map(i => model.get('points')[i]);
+        el.querySelector('.together').innerHTML =
+            others.map(([x, y]) => `<circle cx="${x}" cy="${y}" r="5"/>`).join('');
+    }
     model.on('change:png', show);
-    model.on('change:selected', mark);
+    model.on('change:selected change:together', mark);
     show();
     return () => {
         model.off('change:png', show);
-        model.off('change:selected', mark);
+        model.off('change:selected change:together', mark);
         URL.revokeObjectURL(address);
     };
 }
