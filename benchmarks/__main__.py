@@ -17,6 +17,7 @@ TABLES = {  # of each benchmark, in docs/
     "parallel": "parallel",
     "slider": "slider-speed",
     "hole_traps": "hole-trap-levels",
+    "seeds": "seeds",
 }
 
 

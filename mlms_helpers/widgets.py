@@ -76,6 +76,7 @@ def explore(
 
     Returns a widget with
     `controls`: the controls by name.  A value set in a cell is computed at once, one set by the reader soon.
+    `reset`: a button that sets all controls back, shown where there are several.
     `result`: what the function returned last, None where it failed.
     `set(**values)`: set several controls, compute once, and return the result.
     `image`: the figure, an `ipywidgets.Image`.
@@ -190,11 +191,17 @@ class Explorer(_Panel):
             control.observe(self._changed, "value")
         _line_up(list(controls.values()))
         self.status = ipywidgets.HTML(layout={"min_height": "28px"})
+        self.reset = ipywidgets.Button(
+            description="Reset", tooltip="Set all controls back", layout={"width": "max-content"}
+        )
+        buttons = [self.reset] if len(controls) > 1 else []
         super().__init__(
             "interactive figure: " + ", ".join(control.description for control in controls.values()),
-            [ipywidgets.Box(list(controls.values()), layout=_FIT), self.status],
+            [ipywidgets.Box([*controls.values(), *buttons], layout=_FIT), self.status],
         )
         self.function, self.draw, self.controls = function, draw, dict(controls)
+        first = {name: control.value for name, control in controls.items()}
+        self.reset.on_click(lambda button: in_main_thread(lambda: self.set(**first)))
         self._stoppable = "watch" not in controls and _takes_watch(function)
         self._timer, self._seconds, self._setting = None, 0.0, False
         self._compute()

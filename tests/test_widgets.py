@@ -42,6 +42,22 @@ def test_result_and_picture_follow_the_controls():
     assert e.set(a=4, b=0.5) == 2 == e.result
 
 
+def test_reset_sets_all_controls_back_and_computes_once():
+    calls = []
+
+    def count(a, b):
+        calls.append((a, b))
+        return a * b
+
+    e = explorer(count)
+    e.set(a=4, b=0.5)
+    e.reset.click()
+    assert e.result == 6 and e.values() == {"a": 3, "b": 2.0} and calls == [(3, 2.0), (4, 0.5), (3, 2.0)]
+    assert e.reset in e.children[0].children
+    alone = widgets.explore(lambda a: a, draw, a=widgets.slider("number", 1, 20, 3))
+    assert alone.reset not in alone.children[0].children
+
+
 def test_a_refused_value_says_why_and_keeps_the_picture():
     e = explorer()
     before = e.image.value
