@@ -136,35 +136,47 @@ def history(
     *,
     unit: str = "eV",
     label: str = "loss",
+    baselines: Mapping[str, float] | None = None,
+    epochs: int | None = None,
     title: str = "Training",
     ax: Axes | None = None,
 ) -> Figure:
     """Loss against epochs, with a logarithmic axis and the epoch of the lowest validation loss.
 
-    loss: [n_epochs], positive, of the training set, in `unit`.
+    loss: [n_epochs], positive, of the training set, in `unit`; the legend says its last value.
     val_loss: [n_epochs], of the validation set; default, none is drawn.
     label: what the loss is, for the axis.
+    baselines: {name: loss in `unit`}, horizontal lines; default, none.
+    epochs: how many there will be, for the room on the axis; default, as many as there are.
     title: above the axes.
     ax: axes to draw in; default, a new figure.
     """
+
+    def named(name, value):
+        return as_written(f"{name}: {value:.3g} {unit}".rstrip())
+
     loss = vector(loss, "loss", finite=False)
-    ax = ax or Figure().subplots()
-    epochs = np.arange(1, len(loss) + 1)
-    ax.plot(epochs, loss, label="training", color=PALETTE["blue"])
+    ax = ax or Figure(figsize=(7.4, 4)).subplots()
+    done = np.arange(1, len(loss) + 1)
+    ax.plot(done, loss, label=named("training", loss[-1]), color=PALETTE["blue"])
     if val_loss is not None:
         val_loss = vector(val_loss, "val_loss", finite=False)
         same_length(val_loss=val_loss, loss=loss)
-        ax.plot(epochs, val_loss, label="validation", color=PALETTE["vermillion"], linestyle="--")
+        look = {"color": PALETTE["vermillion"], "linestyle": "--"}
+        ax.plot(done, val_loss, label=named("validation", val_loss[-1]), **look)
         if np.isfinite(val_loss).any():
             best = int(np.nanargmin(np.where(np.isfinite(val_loss), val_loss, np.nan)))
-            said = f"lowest: {short(val_loss[best])} {unit}, epoch {epochs[best]}".replace(" ,", ",")
             look = {"color": "black", "markersize": 8, "fillstyle": "none", "markeredgewidth": 2}
-            ax.plot(epochs[best], val_loss[best], "o", label=as_written(said), **look)
+            said = f"{named('lowest', val_loss[best])}, epoch {done[best]}"
+            ax.plot(done[best], val_loss[best], "o", label=said, **look)
+    for number, (name, value) in enumerate((baselines or {}).items()):
+        look = {"color": GREY, "linewidth": 1.5, "linestyle": LINES[1:][number % 3]}
+        ax.axhline(value, label=named(name, value), **look)
     ax.set_yscale("log")
     plain_ticks(ax.yaxis)
-    ax.set(xlabel="epoch", ylabel=axis_label(label, unit), xlim=(0, len(loss) + 1))
+    ax.set(xlabel="epoch", ylabel=axis_label(label, unit), xlim=(0, max(len(loss), epochs or 0) + 1))
     ax.set_title(as_written(title))
-    ax.legend(loc="best")
+    legend_outside(ax)
     return ax.figure
 
 

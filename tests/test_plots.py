@@ -109,9 +109,16 @@ def test_parity_states_the_error_and_follows_groups():
     assert [t.get_text() for t in fig.axes[0].get_legend().get_texts()] == ["a", "b"]
 
 
-def test_history_marks_the_lowest_validation_loss():
-    fig = plots.history([3, 2, 1], [3, 1.5, 2], unit="eV²")
-    assert "lowest: 1.50 eV², epoch 2" in [t.get_text() for t in fig.axes[0].get_legend().get_texts()]
+def test_history_says_the_last_values_the_lowest_validation_loss_and_baselines():
+    fig = plots.history([3, 2, 1], [3, 1.5, 2], unit="eV²", baselines={"line": 0.5}, epochs=9)
+    said = [t.get_text() for t in fig.axes[0].get_legend().get_texts()]
+    assert said == [
+        "training: 1.00 eV²",
+        "validation: 2.00 eV²",
+        "lowest: 1.50 eV², epoch 2",
+        "line: 0.50 eV²",
+    ]
+    assert fig.axes[0].get_xlim() == (0, 10)
 
 
 def test_bars_take_a_table():
