@@ -112,12 +112,7 @@ def test_parity_states_the_error_and_follows_groups():
 def test_history_says_the_last_values_the_lowest_validation_loss_and_baselines():
     fig = plots.history([3, 2, 1], [3, 1.5, 2], unit="eV²", baselines={"line": 0.5}, epochs=9)
     said = [t.get_text() for t in fig.axes[0].get_legend().get_texts()]
-    assert said == [
-        "training: 1.00 eV²",
-        "validation: 2.00 eV²",
-        "lowest: 1.50 eV², epoch 2",
-        "line: 0.50 eV²",
-    ]
+    assert said == ["training: 1 eV²", "validation: 2 eV²", "lowest: 1.5 eV², epoch 2", "line: 0.5 eV²"]
     assert fig.axes[0].get_xlim() == (0, 10)
 
 
