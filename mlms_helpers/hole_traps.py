@@ -1,18 +1,25 @@
-"""How deep a hole trap is each N atom?  From the structure alone, in two steps that follow the physics.
+"""How deep a hole trap is each N atom?  From the structure alone, in three steps that follow the physics.
 
 1. The electrostatic potential at every anion site is learned.  Each cell has 32 anions, so there are
    many more examples of it than of N levels, and O sites teach what N sites need.
-2. The level of an N atom follows its potential along a straight line; the host's valence-band edge
-   follows from the potentials of the O sites (the edge is made by the O atoms that feel the highest
-   ones).  The depth of the trap is the difference.
+2. The level of an N atom alone follows its potential along a straight line; N atoms on one P couple, by one
+   number t for all of them, and have one highest level together: see `levels.coupled`.  N that bridge two P
+   obey another line, for which there are too few: they get the mean of those that are known.
+3. The host's valence-band edge follows from the potentials of the O sites (the edge is made by the O atoms
+   that feel the highest ones).  The depth of the trap is the difference.
+
+Error bars come from families that a model has not seen, for each motif apart.
 """
 
+import itertools
 from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from ase import Atoms
+from scipy.optimize import least_squares
+from scipy.stats import t as student
 
 from mlms_helpers import descriptors, levels, linear, statistics, uploads
 from mlms_helpers.descriptors._checks import validated
@@ -21,6 +28,26 @@ SPECIES = ("Li", "N", "O", "P")
 ANIONS = ("O", "N")
 LEAST_SPREAD = 0.02  # in the descriptors' own units, which are all of order one
 EDGE_STRENGTH = 0.02  # of the ridge for the host edge, which is learned from one number a structure
+ANGLES = {
+    "cutoff": 4.0,
+    "g2": (),
+    "g4": [(eta, 1, sign) for eta in (0.0, 0.03, 0.09) for sign in (-1.0, 1.0)],
+}  # 1/A^2
+FOLDS = 6  # of families, when what is fitted to all of them is judged by those left out
+LEAST_FAMILIES = 3  # with a motif, or it counts as unknown
+LABELS = {"aligned": "pair_level", "depth": "pair_depth"}  # what is predicted: columns of nitrogen_levels
+FAMILIAR = 0.99  # share of the training N, each judged without its family, that are called familiar
+
+
+_MOTIF = "its motif: "
+_MEANING = {
+    "loose": "an N is bound to no P",
+    "lone": "an N is alone on its P",
+    "pair": "two N share a P",
+    "triple": "three N share a P",
+    "quadruple": "four N share a P",
+    "bridge": "an N bridges two P",
+}
 
 
 class Feature(NamedTuple):
@@ -32,8 +59,10 @@ class Feature(NamedTuple):
     distance: float = 0.0  # A, at which they are counted
 
     def __str__(self) -> str:
-        if self.species:
+        if self.kind == "neighbours":
             return f"{self.species} around {self.distance} A"
+        if self.species:
+            return f"{self.kind} with {self.species}"
         return f"{self.kind} ({self.unit})" if self.unit else self.kind
 
 
@@ -47,28 +76,38 @@ FEATURES = (
     Feature("nearest cation", "A"),
     *(Feature("neighbours", "", s, c) for s in SPECIES for c in descriptors.CENTRES),
     Feature("is N"),
+    Feature("bridges on its P"),
+    # O stands for O and N: what two N on one P have of their own is left to step 2
+    *(
+        Feature(f"angles, eta {eta} lambda {sign:+.0f}", "", "-".join(pair))
+        for pair in itertools.combinations_with_replacement(("Li", "O", "P"), 2)
+        for eta, _, sign in ANGLES["g4"]
+    ),
 )
+IS_N = FEATURES.index(Feature("is N"))
 
 
 class Domain(NamedTuple):
-    """Where the training sites lie among the features: what is familiar."""
+    """Where the training sites of one species lie among the features before `IS_N`: what is familiar."""
 
     mean: np.ndarray  # [n_features]
     spread: np.ndarray  # [n_features], standard deviation, at least LEAST_SPREAD
     inverse: np.ndarray  # [n_features, n_features], of the correlation, held back a little
-    largest: float  # Mahalanobis distance of the training site that is farthest out
+    limit: float  # Mahalanobis distance beyond which a site is strange
 
 
 class HoleTraps(NamedTuple):
     """A trained model; make it with `train`, use it with `predict`."""
 
-    committee: (
-        np.ndarray
-    )  # [n_models, n_features + 1], lines to the site potential (eV): see `linear.predict`
-    level_line: np.ndarray  # [2], constant and slope: from the site potential to the aligned level
+    committee: np.ndarray  # [n_models, n_features + 1], lines to the site potential: see `linear.predict`
+    level_line: np.ndarray  # [3], constant (eV) and slope in the site potential; level of a bridge (eV)
+    coupling: float  # t, eV, between two N on one P
     edge_line: np.ndarray  # [4], constant and slopes: from `edge_features` to the host edge
-    errors: pd.DataFrame  # family, atom...: true and out-of-bag predicted levels of the training N sites, eV
-    domain: Domain  # of the training sites
+    errors: (
+        pd.DataFrame
+    )  # family, atom, motif...: true levels (pair_level, pair_depth) of the training N sites
+    # and aligned_predicted, depth_predicted without their family, eV
+    domains: dict[str, Domain]  # of the O and of the N sites
 
 
 def check(atoms: Atoms, name: str = "the structure") -> None:
@@ -93,7 +132,8 @@ def site_features(structures: list[Atoms]) -> tuple[np.ndarray, pd.DataFrame]:
 
     Returns (x, sites): float64 [n_sites, n_features] and the O and N sites as in `levels.sites`.  Columns of
     x as in `FEATURES`: the Madelung energy of an electron (eV, from its mean over the cell's O sites), the
-    crystal field (6), symmetry functions, is it N.
+    crystal field (6), symmetry functions of distances, is it N, how many anions of its P bridge to
+    another P, symmetry functions of angles.
     Raises ValueError for other species, a charged cell or one without O.
     """
     structures = validated(structures)
@@ -112,6 +152,10 @@ def site_features(structures: list[Atoms]) -> tuple[np.ndarray, pd.DataFrame]:
             descriptors.crystal_field(structures),
             descriptors.symmetry_functions(structures, species=SPECIES),
             sites.symbol == "N",
+            np.concatenate([_bridges_beside(atoms) for atoms in structures]),
+            descriptors.symmetry_functions(
+                [_as_oxygen(a) for a in structures], species=("Li", "O", "P"), **ANGLES
+            ),
         ]
     )
     return x[sites.symbol.isin(ANIONS)].astype(float), levels.sites(structures, ANIONS)
@@ -154,8 +198,8 @@ def train(
     seed: of the draws.
     features: `site_features` of these structures, if they are there already; default, computed.
 
-    Returns `HoleTraps`.  The lines of step 2 and the error bars come from out-of-bag predictions: each
-    family is predicted by the members that have not seen it.
+    Returns `HoleTraps`.  Steps 2 and 3 are fitted to out-of-bag potentials: each family is predicted by the
+    members that have not seen it; and judged on families left out of them.
     Raises ValueError for structures without DFT results, and for too few families to judge the model by.
     """
     for number, atoms in enumerate(structures):
@@ -167,25 +211,60 @@ def train(
             )
     x, sites = features or site_features(structures)
     potential = levels.from_oxygen(levels.site_potentials(structures), sites)
-    family = np.array([atoms.info["family"] for atoms in structures])[sites.structure]
-    draws = statistics.bootstrap_weights(family, n_models, seed)
-    committee = [linear.ridge(x, potential, strength, weights=w, least_spread=LEAST_SPREAD) for w in draws]
+    families = np.array([atoms.info["family"] for atoms in structures])
+    table, edges = levels.nitrogen_levels(structures), levels.band_edges(structures).host_edge.to_numpy()
+    draws = statistics.bootstrap_weights(families[sites.structure], n_models, seed)
+    if len(table) == 0:
+        raise ValueError("no structure holds N: more families are needed, with N")
+    bridge = (table.motif == "bridge").to_numpy()
+    usual = np.ones(len(x), bool)
+    usual[(sites.symbol == "N").to_numpy()] = ~bridge
+    committee = [
+        linear.ridge(x[usual], potential[usual], strength, weights=w[usual], least_spread=LEAST_SPREAD)
+        for w in draws
+    ]
     honest = out_of_bag(linear.predict(committee, x), draws)
 
-    trap = honest[(sites.symbol == "N").to_numpy()]
+    where = table.structure.to_numpy()
+    site = honest[(sites.symbol == "N").to_numpy()]
     host = edge_features(honest, sites)
-    level_known, edge_known = np.isfinite(trap), np.isfinite(host).all(axis=1)
-    if level_known.sum() < 2 or edge_known.sum() < 2:
+    # N that share a P are of one family, so seen by the same members
+    known, edge_known = np.isfinite(site), np.isfinite(host).all(axis=1)
+    if known.sum() < 3 or edge_known.sum() < 2:
         raise ValueError(
             "no family with N that some member of the committee has not seen: more families are needed"
         )
-    table, edges = levels.nitrogen_levels(structures), levels.band_edges(structures)
-    level_line = linear.ridge(trap[level_known], table.aligned[level_known], 0.0)
-    edge_line = linear.ridge(host[edge_known], edges.host_edge[edge_known], EDGE_STRENGTH)
-    level, edge = linear.predict(level_line, trap), linear.predict(edge_line, host)[table.structure]
-    errors = table.assign(aligned_predicted=level, depth_predicted=level - edge, edge_predicted=edge)
-    errors = errors[level_known & edge_known[table.structure]].reset_index(drop=True)
-    return HoleTraps(np.array(committee), level_line, edge_line, errors, _domain(x))
+    true, groups = table.pair_level.to_numpy(), table.group.to_numpy()
+
+    def steps(rows, cells):
+        """Steps 2 and 3 from some N (bool) and some structures (bool): line, coupling, line of the edge."""
+        n = rows & known
+        line, coupling = _level_line(site[n], bridge[n], true[n], groups[n])
+        chosen = cells & edge_known
+        return line, coupling, linear.ridge(host[chosen], edges[chosen], EDGE_STRENGTH)
+
+    level, edge = np.full(len(table), np.nan), np.full(len(structures), np.nan)
+    kinds = np.unique(families)
+    parts = np.array_split(np.random.default_rng(seed).permutation(kinds), min(FOLDS, len(kinds)))
+    for part in parts:
+        out = np.isin(families, part)
+        rows = out[where] & known
+        if (~out[where] & known).sum() < 3 or (~out & edge_known).sum() < 2:
+            continue
+        line, coupling, edge_line = steps(~out[where], ~out)
+        level[rows] = levels.coupled(_alone(line, site[rows], bridge[rows]), groups[rows], coupling)
+        edge[out & edge_known] = linear.predict(edge_line, host[out & edge_known])
+    errors = table.assign(aligned_predicted=level, edge_predicted=edge[where])
+    errors["depth_predicted"] = errors.aligned_predicted - errors.edge_predicted
+    errors = errors[np.isfinite(errors.depth_predicted)].reset_index(drop=True)
+    line, coupling, edge_line = steps(np.ones(len(table), bool), np.ones(len(structures), bool))
+    x, of_site = x[:, :IS_N], families[sites.structure]
+    domains = {
+        symbol: _domain(x[rows], [np.isin(of_site[rows], part) for part in parts], quantile)
+        for symbol, quantile in (("O", 1.0), ("N", FAMILIAR))
+        for rows in [(sites.symbol == symbol).to_numpy()]
+    }
+    return HoleTraps(np.array(committee), line, coupling, edge_line, errors, domains)
 
 
 def predict(
@@ -197,38 +276,41 @@ def predict(
     structures: as in `site_features`.
     features: `site_features` of these structures, if they are there already; default, computed.
 
-    Returns a DataFrame, one row an N site, energies in eV: structure, atom, aligned (level above the
-    mean potential energy at the O sites), aligned_sigma, depth (above the valence-band edge of the
-    host), depth_sigma, unlike (distance from the training sites; above 1 the structure is unlike
-    anything in the training set, and the error bar means little), why (the descriptor that is
-    furthest out).  sigma joins the spread of the committee and the out-of-bag error.
+    Returns a DataFrame, one row an N site, energies in eV:
+      structure, atom  which
+      motif         what it is bound to, see `levels.motifs`
+      aligned       highest level of the N, or of the N on its P together, above the mean potential energy at
+                    the O sites
+      depth         the same above the valence-band edge of the host
+      aligned_sigma, depth_sigma  standard deviation of the error: the spread of the committee, and the error
+                    of this motif on families left out, wider by Student's t where these are few; for an N
+                    that is not in_domain also the spread of all levels, since the model knows no more
+      unlike        distance from the training sites, of the N among N and the O among O; above 1 the
+                    structure is unlike those of the training set
+      in_domain     unlike is at most 1, and the motif is known from at least three families
+      why           what is furthest out: the motif, or a descriptor
     """
     x, sites = features or site_features(structures)
     votes = linear.predict(model.committee, x)
     nitrogen = (sites.symbol == "N").to_numpy()
-    where = sites[nitrogen].structure.to_numpy()
-    aligned = np.array([linear.predict(model.level_line, vote) for vote in votes[:, nitrogen]])
+    bound = levels.motifs(structures)
+    where, motif = bound.structure.to_numpy(), bound.motif.to_numpy()
+    alone = _alone(model.level_line, votes[:, nitrogen], motif == "bridge")
+    aligned = levels.coupled(alone, bound.group, model.coupling)
     edges = np.array([linear.predict(model.edge_line, edge_features(vote, sites)) for vote in votes])
-    depth = aligned - edges[:, where]
-    rest = {
-        k: np.sqrt(((model.errors[f"{k}_predicted"] - model.errors[k]) ** 2).mean())
-        for k in ("aligned", "depth")
-    }
-    distance, why = _unlike(model.domain, x)
+    distance, furthest = _unlike(model.domains, x, sites)
     # a cell is as strange as its strangest anion: the edge is made of all of them
     worst = pd.Series(distance).groupby(sites.structure.to_numpy()).idxmax().reindex(where).to_numpy()
-    return pd.DataFrame(
-        {
-            "structure": where,
-            "atom": sites[nitrogen].atom.to_numpy(),
-            "aligned": aligned.mean(0),
-            "aligned_sigma": np.hypot(aligned.std(0), rest["aligned"]),
-            "depth": depth.mean(0),
-            "depth_sigma": np.hypot(depth.std(0), rest["depth"]),
-            "unlike": distance[worst],
-            "why": [str(FEATURES[why[k]]) for k in worst],
-        }
-    )
+    worst = np.where(distance[nitrogen] > 1, np.flatnonzero(nitrogen), worst)  # its own reason first
+    unlike, known = distance[worst], np.isin(motif, _known_motifs(model.errors))
+    in_domain = known & (unlike <= 1)
+    found = bound[["structure", "atom", "motif"]].copy()
+    for name, values in (("aligned", aligned), ("depth", aligned - edges[:, where])):
+        sigma = np.hypot(values.std(axis=0), [_typical_error(model.errors, name, kind) for kind in motif])
+        outside = np.where(in_domain, 0, model.errors[LABELS[name]].std())
+        found[name], found[f"{name}_sigma"] = values.mean(axis=0), np.hypot(sigma, outside)
+    reasons = np.where(known, [str(FEATURES[k]) for k in furthest[worst]], _MOTIF + motif.astype(object))
+    return found.assign(unlike=unlike, in_domain=in_domain, why=reasons)
 
 
 def warning(found: pd.DataFrame) -> str:
@@ -236,15 +318,24 @@ def warning(found: pd.DataFrame) -> str:
 
     found: what `predict` returns for one structure.
     """
-    if len(found) == 0 or found.unlike.max() <= 1:
+    strange = found[~found.in_domain.astype(bool)]
+    if len(strange) == 0:
         return ""
-    feature = FEATURES[feature_names().index(found.why[found.unlike.idxmax()])]
+    unknown = strange[strange.why.str.startswith(_MOTIF)]
+    if len(unknown):
+        atoms = uploads.listed([str(atom) for atom in unknown.atom])
+        return (
+            f"Warning: {_MEANING[unknown.motif.iloc[0]]} (N atom {atoms}), which fewer than {LEAST_FAMILIES} "
+            "families of the training set hold. The model has not learned such levels: do not trust them."
+        )
+    row = strange.loc[strange.unlike.idxmax()]
+    feature = FEATURES[feature_names().index(row.why)]
     what = f"the {feature} at"
-    if feature.species:
+    if feature.kind == "neighbours":
         what = f"the number of {feature.species} atoms about {feature.distance} A from"
     return (
         "Warning: this structure is unlike anything in the training set "
-        f"({found.unlike.max():.1f} times as far out as the strangest one there). What stands out most is "
+        f"({row.unlike:.1f} times as far out as what counts as familiar). What stands out most is "
         f"{what} one of its O or N atoms. The error bars hold for familiar structures only: do not trust "
         "them here."
     )
@@ -284,23 +375,103 @@ def edge_features(potential: np.ndarray, sites: pd.DataFrame) -> np.ndarray:
     return np.array(rows).reshape(-1, 3)
 
 
-def _domain(x: np.ndarray) -> Domain:
+def _level_line(potential, bridge, true, groups):
+    """Level of an N for itself, and the coupling of N that share a P (0 if none do).
+
+    potential, true: [n], eV.   bridge: bool [n].   groups: [n].
+
+    Returns (line, coupling): constant and slope in the potential, of N bound to one P; level of a bridge.
+    """
+    usual = ~bridge
+    middle = potential[usual].mean()  # from there, or constant and slope can hardly be told apart
+    level = true[bridge].mean() if bridge.any() else true.mean()
+
+    def residuals(q):
+        alone = _alone([*q[:2], level], potential - middle, bridge)
+        return (levels.coupled(alone, groups, q[2]) - true)[usual]
+
+    constant, slope = linear.ridge(potential[usual] - middle, true[usual], 0.0)
+    coupling = 0.0
+    if len(set(groups)) < len(groups):
+        constant, slope, coupling = least_squares(residuals, [constant, slope, 0.5]).x
+    return np.array([constant - middle * slope, slope, level]), float(abs(coupling))
+
+
+def _alone(line, potential, bridge):
+    """Level of each N for itself, eV.   line: of `_level_line`.   potential: [..., n].   bridge: bool [n]."""
+    return np.where(bridge, line[2], line[0] + line[1] * potential)
+
+
+def _known_motifs(errors):
+    """Motifs that enough families of the training set hold."""
+    families = errors.groupby("motif").family.nunique()
+    return list(families.index[families >= LEAST_FAMILIES])
+
+
+def _typical_error(errors, name, motif):
+    """Root mean square error (eV) on families left out: of one motif, or of all where it is unknown.
+
+    Wider by Student's t at 90 %: a mean square over n families is not sure.
+    """
+    part = errors[errors.motif == motif] if motif in _known_motifs(errors) else errors
+    rmse = np.sqrt(((part[f"{name}_predicted"] - part[LABELS[name]]) ** 2).mean())
+    return rmse * student.ppf(0.95, part.family.nunique() - 1) / student.ppf(0.95, np.inf)
+
+
+def _bridges_beside(atoms):
+    """For each atom the anions between two P that its own P has, itself none of them: float64 [n_atoms]."""
+    i, j, _ = descriptors.neighbours(atoms, levels.BOND)
+    bond = np.isin(atoms.symbols[i], ANIONS) & (atoms.symbols[j] == "P")
+    anion, phosphorus = i[bond], j[bond]
+    bridge = np.bincount(anion, minlength=len(atoms)) > 1
+    of_p = np.bincount(phosphorus[bridge[anion]], minlength=len(atoms))
+    return np.bincount(anion, of_p[phosphorus], minlength=len(atoms)) * ~bridge
+
+
+def _as_oxygen(atoms):
+    """A copy with every N an O."""
+    atoms = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    atoms.symbols[atoms.symbols == "N"] = "O"
+    return atoms
+
+
+def _domain(x, left_out, quantile):
+    """The domain of sites x; its limit is a quantile of the distances of sites from other families.
+
+    left_out: for each fold of families bool [n_sites], which sites are in it.
+    """
+    if len(x) == 0:
+        return Domain(np.zeros(x.shape[1]), np.ones(x.shape[1]), np.eye(x.shape[1]), 0.0)
+    apart = [_distance(_correlation(x[~out]), x[out]) for out in left_out if out.any() and not out.all()]
+    limit = np.quantile(np.concatenate(apart), quantile) if apart else np.inf
+    return Domain(*_correlation(x), limit)
+
+
+def _correlation(x):
     mean, spread = x.mean(0), np.maximum(x.std(0), LEAST_SPREAD)
     z = (x - mean) / spread
-    inverse = np.linalg.inv(z.T @ z / len(z) + 0.05 * np.eye(z.shape[1]))
-    return Domain(mean, spread, inverse, np.sqrt(np.einsum("ij,jk,ik->i", z, inverse, z).max()))
+    return mean, spread, np.linalg.inv(z.T @ z / len(z) + 0.05 * np.eye(z.shape[1]))
 
 
-def _unlike(domain: Domain, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far sites lie from those of the training set.
+def _distance(domain, x):
+    """Mahalanobis distance.  P. C. Mahalanobis, Proc. Natl. Inst. Sci. India 2, 49 (1936)."""
+    z = (x - domain[0]) / domain[1]
+    return np.sqrt(np.einsum("ij,jk,ik->i", z, domain[2], z))
 
-    Returns (distance, why): Mahalanobis distance in units of the largest one of the training set, [n_sites],
-    and for each site the number of the descriptor furthest from its training mean ("is N" left out).
-    P. C. Mahalanobis, Proc. Natl. Inst. Sci. India 2, 49 (1936).
+
+def _unlike(domains, x, sites):
+    """How far sites lie from those of their species in the training set.
+
+    Returns (distance, furthest): in units of the limit, [n_sites], and for each site the number of the
+    descriptor furthest from its training mean.
     """
-    z = (x - domain.mean) / domain.spread
-    distance = np.sqrt(np.einsum("ij,jk,ik->i", z, domain.inverse, z))
-    return distance / domain.largest, np.abs(z[:, :-1]).argmax(axis=1)
+    distance, furthest = np.empty(len(x)), np.empty(len(x), int)
+    for symbol, domain in domains.items():
+        rows = (sites.symbol == symbol).to_numpy()
+        own = x[rows, :IS_N]
+        distance[rows] = _distance(domain, own) / domain.limit
+        furthest[rows] = np.abs((own - domain.mean) / domain.spread).argmax(axis=1)
+    return distance, furthest
 
 
 def _not_lipon(atoms: Atoms) -> str:

@@ -13,7 +13,9 @@ from ase import Atoms
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
+from scipy.sparse.csgraph import connected_components
 
+from mlms_helpers.descriptors import neighbours
 from mlms_helpers.descriptors._checks import validated
 from mlms_helpers.rendering import PALETTE, as_written, same_length, style, vector
 
@@ -21,6 +23,9 @@ PROVENANCE = ("config", "family", "snapshot", "phase", "n_nitrogen", "temperatur
 WINDOW = 8.0  # eV below the host edge: the width of the O-2p valence band with room to spare
 HOST_WEIGHT = 0.1  # a band with less than this weight on the defect atoms belongs to the host
 OWN_SHARE = 0.5  # of an atom's largest share: a band with at least this much belongs to the atom
+BOND = 2.2  # A, P to N: bonds have 1.5 to 1.9, the next N is beyond 2.7
+MOTIFS = ("loose", "lone", "pair", "triple", "quadruple")  # by the number of N on the P
+EDGE_ORBITALS = 1 / 8  # orbitals an O atom that make the smooth edge: four in a small cell
 
 
 def sites(structures: list[Atoms], symbols: Sequence[str] | None = None) -> pd.DataFrame:
@@ -75,12 +80,63 @@ def from_oxygen(values: ArrayLike, sites: pd.DataFrame) -> np.ndarray:
     return values - mean.reindex(where).to_numpy()
 
 
+def motifs(structures: list[Atoms]) -> pd.DataFrame:
+    """What each N is bound to: alone on its P, one of a pair, a bridge between two P.
+
+    structures: any; those without N have no row.
+
+    Returns a DataFrame, one row an N: structure and atom (both 0-based); motif, "lone", "pair", "triple" or
+    "quadruple" by the number of N on its P, "bridge" for a bond to two P, "loose" for none; group, a number
+    that the N with a common P have in common, 0, 1, ... over all structures.  A bond is a distance below
+    `BOND`.
+    """
+    rows, first = [], 0
+    for number, atoms in enumerate(_listed(structures)):
+        nitrogen, phosphorus = (np.flatnonzero(atoms.symbols == symbol) for symbol in ("N", "P"))
+        if len(nitrogen) == 0:
+            continue
+        i, j, _ = neighbours(atoms, BOND)
+        bonds = np.zeros((len(atoms), len(atoms)), int)
+        np.add.at(bonds, (i, j), 1)  # twice in a cell so small that an atom has two images of the other
+        bonds = bonds[np.ix_(nitrogen, phosphorus)]
+        n_groups, group = connected_components(bonds @ bonds.T)
+        beside = (bonds.sum(axis=0) * (bonds > 0)).max(axis=1, initial=0)
+        kinds = [
+            "bridge" if own > 1 else MOTIFS[min(n, 4)] for own, n in zip(bonds.sum(1), beside, strict=True)
+        ]
+        rows += [(number, int(a), k, first + int(g)) for a, k, g in zip(nitrogen, kinds, group, strict=True)]
+        first += n_groups
+    return pd.DataFrame(rows, columns=["structure", "atom", "motif", "group"])
+
+
+def coupled(levels: ArrayLike, groups: ArrayLike, coupling: float) -> np.ndarray:
+    """Highest level of N atoms that share a P, from the levels that each would have alone.
+
+    levels: [..., n], eV, of each N for itself.
+    groups: [n], which N belong together: the column group of `motifs`.
+    coupling: t, eV, between any two N of a group, 0 or more.
+
+    Returns float64 [..., n], eV: for each N the highest eigenvalue of its group's matrix, with the levels on
+    the diagonal and t beside it.  Two N: mean + sqrt((difference / 2)^2 + t^2); one alone keeps its level.
+    """
+    levels = np.asarray(levels, float)
+    found = levels.copy()
+    _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.argsort(numbers, kind="stable")
+    for size in set(sizes[sizes > 1]):
+        members = order[np.isin(numbers[order], np.flatnonzero(sizes == size))].reshape(-1, size)
+        matrix = levels[..., members][..., None] * np.eye(size) + coupling * (1 - np.eye(size))
+        found[..., members] = np.linalg.eigvalsh(matrix)[..., -1:]
+    return found
+
+
 def host_edge(eps: ArrayLike, occ: ArrayLike, share: ArrayLike, defect: ArrayLike) -> int:
     """Highest occupied band of the host: the valence-band edge next to a defect.
 
     eps: [n_bands], eV, ascending.
     occ: [n_bands], electrons in each band (0 to 2).
-    share: [n_atoms, n_bands], each atom's share of each band; columns sum to one.
+    share: [n_atoms, n_bands], each atom's squared projections on a band, divided so that columns sum to one.
+        They say which atoms a band sits on, and are no count of electrons: Li gets too much.
     defect: bool [n_atoms], True for the defect atoms.
 
     Returns the band's index: the highest occupied one with less than a tenth of its weight on the
@@ -121,7 +177,10 @@ def band_edges(structures: list[Atoms]) -> pd.DataFrame:
 
     Returns a DataFrame, all energies in eV:
       reference   mean potential energy of an electron at the O sites
-      host_edge   valence-band edge of the host, from `reference`
+      host_edge   valence-band edge of the host, from `reference`: one Kohn-Sham state, see the function
+                  `host_edge`, whose threshold moves it by 0.1 eV where there is much N
+      smooth_edge mean of the bands that are mostly O, from the top down, as many as hold one orbital of each
+                  eight O atoms (four in a cell of 64 atoms), from `reference`: smoother than one state
       top_level   highest occupied level of all, from `reference`
       empty_edge  lowest empty level, from `reference`
       gap         empty_edge - host_edge: the host's gap
@@ -153,31 +212,48 @@ def nitrogen_levels(structures: list[Atoms]) -> pd.DataFrame:
 
     Returns a DataFrame with energies in eV:
       structure, atom   which: index into `structures`, and of the atom in it (both 0-based)
+      motif, group      what it is bound to, and which N share a P: see `motifs`
       depth             level above the host edge of its own configuration: the hole-trap depth
       aligned           level above the mean potential energy at the O sites
+      pair_level        the same, but of its group: N on one P have one highest level together, and both get
+                        it.  For an N alone it is `aligned`
+      pair_depth        pair_level above the host edge
       centroid          share-weighted mean of all occupied bands in the O-2p window, aligned likewise:
                         a smoother label, to see what the choice of label does
-      share             the atom's share of the level's band (1: a level all its own)
+      orbital           mean of the atom's highest orbital, aligned likewise: from the top down, as many bands
+                        as hold one orbital of the atom, by its part of the shares of all anions.  Smoother
+                        than `aligned`, since no band is chosen
+      share             the atom's share of the level's band, see `host_edge`
     and the columns of `info` that say where the structure comes from.
 
     The level is a Kohn-Sham eigenvalue, not a charge-transition level: no relaxation, no correction
     of the gap.
     """
-    rows = []
-    for number, atoms in enumerate(_listed(structures)):
+    structures, rows = _listed(structures), []
+    bound = motifs(structures)
+    for number, atoms in enumerate(structures):
         edges, edge = _edges(atoms)
         eps, occ, share = atoms.info["eps"], atoms.info["occ"], atoms.arrays["share"]
         valence = np.flatnonzero((occ > 1) & (eps > eps[edge] - WINDOW))
-        for atom in np.flatnonzero(atoms.symbols == "N"):
+        anions = share[np.isin(atoms.symbols, ["O", "N"])].sum(axis=0)
+        here = bound[bound.structure == number]
+        for atom, motif, group in zip(here.atom, here.motif, here.group, strict=True):
             band = atom_level(eps, occ, share, atom, eps[edge])
+            together = share[here.atom[here.group == group]].sum(axis=0, keepdims=True)
+            upper = eps[atom_level(eps, occ, together, 0, eps[edge])]
             own = share[atom, valence]
             rows.append(
                 {
                     "structure": number,
-                    "atom": int(atom),
+                    "atom": atom,
+                    "motif": motif,
+                    "group": group,
                     "depth": eps[band] - eps[edge],
                     "aligned": eps[band] - edges["reference"],
+                    "pair_level": upper - edges["reference"],
+                    "pair_depth": upper - eps[edge],
                     "centroid": float(own @ eps[valence] / own.sum()) - edges["reference"],
+                    "orbital": _top(eps[valence], own / anions[valence], 1.0) - edges["reference"],
                     "share": float(share[atom, band]),
                     **{k: atoms.info[k] for k in PROVENANCE if k in atoms.info},
                 }
@@ -252,15 +328,27 @@ def _listed(structures: list[Atoms]) -> list[Atoms]:
     return validated(structures) if len(structures) else []
 
 
+def _top(eps: np.ndarray, weight: np.ndarray, orbitals: float) -> float:
+    """Mean energy of the highest states that together hold so many orbitals.  eps: ascending."""
+    eps, weight = eps[::-1], weight[::-1]
+    used = np.diff(np.minimum(np.cumsum(weight), orbitals), prepend=0)
+    return float(used @ eps / used.sum())
+
+
 def _edges(atoms: Atoms) -> tuple[dict, int]:
     """Row of `band_edges` and the index of the host edge's band."""
     eps, occ, share = atoms.info["eps"], atoms.info["occ"], atoms.arrays["share"]
     edge = host_edge(eps, occ, share, atoms.symbols == "N")
     reference = atoms.arrays["potential"][atoms.symbols == "O"].mean()
     host, top, empty = eps[edge], eps[occ > 1].max(), eps[occ < 1].min()
+    valence = np.flatnonzero((occ > 1) & (eps > host - WINDOW))
+    oxygen, anions = (share[np.isin(atoms.symbols, kinds)][:, valence] for kinds in (["O"], ["O", "N"]))
+    part = oxygen.sum(axis=0) / anions.sum(axis=0)
+    smooth = _top(eps[valence], np.where(part > 0.5, part, 0), EDGE_ORBITALS * len(oxygen))
     return {
         "reference": reference,
         "host_edge": host - reference,
+        "smooth_edge": smooth - reference,
         "top_level": top - reference,
         "empty_edge": empty - reference,
         "gap": empty - host,

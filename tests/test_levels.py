@@ -3,6 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from ase import Atoms
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from mlms_helpers import datasets, levels
 
@@ -174,3 +178,62 @@ def test_one_structure_without_brackets_gets_a_sentence(function):
     atoms = datasets.load("lipon").structures[0]
     with pytest.raises(ValueError, match="brackets"):
         function(atoms)
+
+
+def test_motifs_of_built_cells():
+    def cell(nitrogen):
+        """Two P 6 A apart with four O each, some of them N."""
+        corners = 1.6 / np.sqrt(3) * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+        here, there = np.array([3, 3, 3]), np.array([9, 3, 3])
+        positions = [here, *(corners + here), there, *(corners + there)]
+        atoms = Atoms("PO4PO4", positions, cell=[12, 6, 6], pbc=True)
+        atoms.symbols[nitrogen] = "N"
+        return atoms
+
+    found = levels.motifs([cell([1]), cell([]), cell([1, 2, 6]), cell([1, 2, 3, 7, 8])])
+    assert list(found.motif) == ["lone", "pair", "pair", "lone", *["triple"] * 3, "pair", "pair"]
+    assert list(found.structure) == [0, 2, 2, 2, 3, 3, 3, 3, 3]
+    assert list(found.group) == [0, 1, 1, 2, 3, 3, 3, 4, 4] and list(found.atom[:4]) == [1, 1, 2, 6]
+    bridge = Atoms("PNP", [[1, 3, 3], [2.4, 3.8, 3], [3.8, 3, 3]], cell=[12, 6, 6], pbc=True)
+    loose = Atoms("PN", [[1, 3, 3], [5, 3, 3]], cell=[12, 6, 6], pbc=True)
+    assert list(levels.motifs([bridge, loose]).motif) == ["bridge", "loose"]
+    assert list(levels.motifs([cell([])]).columns) == ["structure", "atom", "motif", "group"]
+
+
+@given(
+    arrays(float, 6, elements=st.floats(-3, 3)),
+    st.lists(st.integers(0, 3), min_size=6, max_size=6),
+    st.floats(0, 2),
+)
+def test_coupled_levels(energies, groups, t):
+    found, groups = levels.coupled(energies, groups, t), np.array(groups)
+    for group in np.unique(groups):
+        own, upper = energies[groups == group], found[groups == group]
+        assert np.ptp(upper) < 1e-12 and upper[0] >= own.max() - 1e-9
+        if len(own) == 1:
+            assert upper[0] == own[0]
+        if len(own) == 2:
+            root = np.sqrt((own[0] - own[1]) ** 2 / 4 + t**2)
+            np.testing.assert_allclose(upper, own.mean() + root, atol=1e-9)
+    np.testing.assert_allclose(levels.coupled(energies + 1.5, groups, t), found + 1.5, atol=1e-9)
+    np.testing.assert_allclose(levels.coupled(np.stack([energies] * 2), groups, t)[1], found, atol=1e-12)
+
+
+def test_a_pair_has_one_level_and_it_is_never_below_that_of_an_atom():
+    table = levels.nitrogen_levels(datasets.load("lipon").structures)
+    alone = table[table.motif == "lone"]
+    assert (alone.pair_level == alone.aligned).all() and (alone.pair_depth == alone.depth).all()
+    pairs = table[table.motif == "pair"].groupby("group")
+    assert len(pairs) == 22 and (pairs.size() == 2).all() and (pairs.pair_level.nunique() == 1).all()
+    np.testing.assert_allclose(pairs.pair_level.first(), pairs.aligned.max())
+    assert pairs.pair_depth.first().mean() > alone.depth.mean() + 1
+    assert np.corrcoef(table.orbital, table.aligned)[0, 1] > 0.97
+
+
+def test_the_smooth_edge_feels_disorder_and_not_nitrogen():
+    data = datasets.load("lipon")
+    edges, y = levels.band_edges(data.structures), levels.nitrogen_content(data.structures)
+    x = np.column_stack([np.ones(len(y)), y, data.table.temperature / 1000])
+    _, per_y, per_1000_k = np.linalg.lstsq(x, edges.smooth_edge, rcond=None)[0]
+    assert abs(per_y) < 0.2 and 0.25 < per_1000_k < 0.45
+    assert edges.smooth_edge.std() < 0.8 * edges.host_edge.std()
