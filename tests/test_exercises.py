@@ -110,18 +110,19 @@ def test_a_check_returns_whether_it_is_right(say):
         ("no", "no"),
     ],
 )
-def test_a_solution_is_shown(say, capsys, answer, words):
+def test_a_solution_is_shown_at_a_click(say, shown, answer, words):
     exercises.exercise("test-stumble")(lambda answer: None)
     exercises.solution("test-stumble", answer)
-    assert capsys.readouterr().out == f"Solution: {words}\n"
+    closed = f"<details><summary>Solution</summary>{words}</details>"
+    assert shown[0][0] == {"text/plain": f"Solution: {words}", "text/html": closed}
 
 
-def test_a_wrong_solution_fails_in_tests_alone(say, monkeypatch, capsys):
+def test_a_wrong_solution_fails_in_tests_alone(say, monkeypatch, shown):
     with pytest.raises(AssertionError, match="test-number is wrong: Think of units"):
         exercises.solution("test-number", 7)
     monkeypatch.delenv("MLMS_STRICT")
     exercises.solution("test-number", 7)
-    assert capsys.readouterr().out == "Solution: 7, with data and settings as shipped\n"
+    assert shown[0][0]["text/plain"] == "Solution: 7, with data and settings as shipped"
 
 
 def test_a_check_is_found_by_its_prefix_and_reads_that_notebook_only():

@@ -5,6 +5,7 @@ that help without giving the answer away.  `check("05-step", answer)` reads `nb0
 name.
 """
 
+import html
 import importlib
 import math
 from collections.abc import Callable, Sequence
@@ -47,14 +48,18 @@ def solution(name: str, answer: Any, **given: Any) -> None:
     answer: the right one.
     given: what else the check needs of the notebook, by name.
 
-    Prints one line.
+    Shows one line that opens at a click: whoever runs the cell on the way has not seen the answer.
     Raises AssertionError, where the environment has MLMS_STRICT, for an answer that the check calls wrong.
     """
+    from IPython.display import display
+
     _read(str(name)[:2])
     hint = _hint(name, answer, given)
     if hint is not None and strict():
         raise AssertionError(f"the solution of {name} is wrong: {hint}")
-    print(f"Solution: {_short(answer)}{'' if hint is None else ', with data and settings as shipped'}")
+    words = _short(answer) + ("" if hint is None else ", with data and settings as shipped")
+    closed = f"<details><summary>Solution</summary>{html.escape(words)}</details>"
+    display({"text/plain": f"Solution: {words}", "text/html": closed}, raw=True)
 
 
 def _hint(name, answer, given):
