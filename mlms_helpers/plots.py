@@ -42,6 +42,7 @@ __all__ = [
     "learning_curve",
     "legend_outside",
     "parity",
+    "plain_ticks",
     "png",
     "show",
     "style",
