@@ -19,9 +19,6 @@ def paired(a, b, groups, same_draw=True, whole=True, quantiles=(0.025, 0.975)):
 @pytest.mark.parametrize(
     "name, answer, words",
     [
-        ("06-test-size", 50, "Right"),
-        ("06-test-size", 100, "1/sqrt(2 n)"),
-        ("06-test-size", "fifty", "one number"),
         ("06-safe-splits", ["family", "phase", "n_nitrogen", "temperature"], "Right"),
         ("06-safe-splits", "family", "there are more"),
         ("06-safe-splits", ["config"], "both sides"),
@@ -34,10 +31,6 @@ def paired(a, b, groups, same_draw=True, whole=True, quantiles=(0.025, 0.975)):
         ("06-paired", lambda a, b, g: paired(a, b, g, same_draw=False), "0 to 0"),
         ("06-paired", lambda a, b, g: paired(a, b, g, quantiles=(0.0005, 0.9995)), "too wide"),
         ("06-paired", lambda a: a, "could not use"),
-        ("06-twenty-ideas", 0.64, "Right"),
-        ("06-twenty-ideas", 1.0, "counts a search with two"),
-        ("06-twenty-ideas", 0.36, "none of them does"),
-        ("06-twenty-ideas", 0.05, "stays silent"),
         ("06-claim", 23, "Right"),
         ("06-claim", 17, "power of 80 %"),
         ("06-claim", 3, "takes the true difference"),

@@ -1,16 +1,9 @@
 """Checks of notebook 06, honest errors."""
 
-from numbers import Real
-
 import numpy as np
 
 from mlms_helpers import datasets, statistics
 from mlms_helpers.exercises import exercise, number
-
-
-@exercise("06-test-size")
-def size_of_test_set(answer):
-    return number(answer, 50, 0.5, "The relative standard error of an RMSE is 1/sqrt(2 n). Set it to 0.1.")
 
 
 @exercise("06-safe-splits")
@@ -56,19 +49,6 @@ def paired(answer):
     if high - low > 1.3 * 0.21:
         return "The interval is too wide. Do both models get the same draw, and is it the 95 % interval?"
     return None
-
-
-@exercise("06-twenty-ideas")
-def twenty_ideas(answer):
-    if isinstance(answer, Real) and abs(answer - 1) < 0.02:
-        return (
-            "Twenty times 0.05 counts a search with two false alarms twice. "
-            "What is the probability that there is none?"
-        )
-    if isinstance(answer, Real) and abs(answer - 0.95**20) < 0.01:
-        return "That is the probability that none of them does."
-    hint = "One test stays silent with probability 0.95. And all twenty, when they are independent?"
-    return number(answer, 1 - 0.95**20, 0.01, hint)
 
 
 @exercise("06-claim")

@@ -20,7 +20,7 @@ SLIDERS = {
     "03-descriptors": 7,
     "04-maps": 3,
     "05-training": 7,
-    "06-honest-errors": 5,
+    "06-honest-errors": 2,
     "15-defect-levels": 1,
 }
 THREE_D = ("00-start-here", "02-structures-and-data", "03-descriptors", "04-maps", "15-defect-levels")
