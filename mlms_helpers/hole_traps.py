@@ -75,7 +75,6 @@ FEATURES = (
     Feature("field along the bond", "V/A"),
     Feature("nearest cation", "A"),
     *(Feature("neighbours", "", s, c) for s in SPECIES for c in descriptors.CENTRES),
-    Feature("is N"),
     Feature("bridges on its P"),
     # O stands for O and N: what two N on one P have of their own is left to step 2
     *(
@@ -83,12 +82,13 @@ FEATURES = (
         for pair in itertools.combinations_with_replacement(("Li", "O", "P"), 2)
         for eta, _, sign in ANGLES["g4"]
     ),
+    Feature("is N"),
 )
-IS_N = FEATURES.index(Feature("is N"))
+FIRST = FEATURES.index(Feature("bridges on its P"))  # features by which a site is called familiar or not
 
 
 class Domain(NamedTuple):
-    """Where the training sites of one species lie among the features before `IS_N`: what is familiar."""
+    """Where the training sites of one species lie among the first features: what is familiar."""
 
     mean: np.ndarray  # [n_features]
     spread: np.ndarray  # [n_features], standard deviation, at least LEAST_SPREAD
@@ -132,8 +132,8 @@ def site_features(structures: list[Atoms]) -> tuple[np.ndarray, pd.DataFrame]:
 
     Returns (x, sites): float64 [n_sites, n_features] and the O and N sites as in `levels.sites`.  Columns of
     x as in `FEATURES`: the Madelung energy of an electron (eV, from its mean over the cell's O sites), the
-    crystal field (6), symmetry functions of distances, is it N, how many anions of its P bridge to
-    another P, symmetry functions of angles.
+    crystal field (6), symmetry functions of distances, how many anions of its P bridge to another P,
+    symmetry functions of angles, is it N.
     Raises ValueError for other species, a charged cell or one without O.
     """
     structures = validated(structures)
@@ -151,11 +151,11 @@ def site_features(structures: list[Atoms]) -> tuple[np.ndarray, pd.DataFrame]:
             levels.from_oxygen(-descriptors.madelung_potential(structures), sites),
             descriptors.crystal_field(structures),
             descriptors.symmetry_functions(structures, species=SPECIES),
-            sites.symbol == "N",
             np.concatenate([_bridges_beside(atoms) for atoms in structures]),
             descriptors.symmetry_functions(
                 [_as_oxygen(a) for a in structures], species=("Li", "O", "P"), **ANGLES
             ),
+            sites.symbol == "N",
         ]
     )
     return x[sites.symbol.isin(ANIONS)].astype(float), levels.sites(structures, ANIONS)
@@ -258,7 +258,7 @@ def train(
     errors["depth_predicted"] = errors.aligned_predicted - errors.edge_predicted
     errors = errors[np.isfinite(errors.depth_predicted)].reset_index(drop=True)
     line, coupling, edge_line = steps(np.ones(len(table), bool), np.ones(len(structures), bool))
-    x, of_site = x[:, :IS_N], families[sites.structure]
+    x, of_site = x[:, :FIRST], families[sites.structure]
     domains = {
         symbol: _domain(x[rows], [np.isin(of_site[rows], part) for part in parts], quantile)
         for symbol, quantile in (("O", 1.0), ("N", FAMILIAR))
@@ -468,7 +468,7 @@ def _unlike(domains, x, sites):
     distance, furthest = np.empty(len(x)), np.empty(len(x), int)
     for symbol, domain in domains.items():
         rows = (sites.symbol == symbol).to_numpy()
-        own = x[rows, :IS_N]
+        own = x[rows, :FIRST]
         distance[rows] = _distance(domain, own) / domain.limit
         furthest[rows] = np.abs((own - domain.mean) / domain.spread).argmax(axis=1)
     return distance, furthest

@@ -36,7 +36,7 @@ def test_names_fit_columns(lipon):
         x.shape == (len(sites), len(hole_traps.FEATURES))
         and len(set(hole_traps.feature_names())) == x.shape[1]
     )
-    assert set(sites.symbol) <= {"O", "N"} and (x[:, hole_traps.IS_N] == (sites.symbol == "N")).all()
+    assert set(sites.symbol) <= {"O", "N"} and (x[:, -1] == (sites.symbol == "N")).all()
     assert abs(x[sites.symbol == "O", 0].sum()) < 1e-9  # Madelung energies are measured from the O sites
     labels = descriptors.labels("symmetry_functions", lipon[:3], species=hole_traps.SPECIES)
     counts = [feature for feature in hole_traps.FEATURES if feature.kind == "neighbours"]
