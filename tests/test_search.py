@@ -3,10 +3,12 @@
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -406,3 +408,15 @@ def test_a_picture_of_odd_names(tmp_path):
     found = search.run(lambda **h: float(h["a_b"]), space, tmp_path / "s.log", trials=6)
     fig = search.draw(found)
     assert rendering.png(fig) and fig.axes[1].get_xlabel() == r"b\$ \$"
+
+
+def test_the_page_about_searching_runs(tmp_path):
+    """Every Python block of docs/search.md in its order, in one process."""
+    page = Path(__file__).resolve().parent.parent / "docs" / "search.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+    assert len(blocks) >= 3
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks)], capture_output=True, text=True, cwd=tmp_path, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "search.png").exists()
