@@ -114,7 +114,7 @@ def networks():
     """RMSE (eV) of each network, and the numbers of training and test rows."""
     structures = datasets.load("lipon").structures
     features, anions = hole_traps.site_features(structures)
-    x = features[(anions.symbol == "N").to_numpy()][:, : hole_traps.IS_N]
+    x = features[(anions.symbol == "N").to_numpy()][:, : hole_traps.FIRST]
     sites = levels.nitrogen_levels(structures)
     y = sites.aligned.to_numpy()
     train, _, test = evaluation.split(sites, by="family", test=0.3, validation=0, seed=0)
