@@ -10,7 +10,7 @@ permutation of like atoms, and under the choice of cell, unless the docstring sa
 """
 
 from ._columns import derivatives as derivatives, labels as labels
-from .chebyshev import chebyshev as chebyshev
+from .chebyshev import chebyshev as chebyshev, species_weights as species_weights
 from .density import ace as ace, power_spectrum as power_spectrum, soap as soap
 from .distributions import (
     angular_distribution as angular_distribution,

@@ -6,12 +6,6 @@ from mlms_helpers import datasets
 from mlms_helpers.exercises import exercise, number
 
 
-@exercise("03-one-neighbour")
-def one_neighbour(answer):
-    hint = "The Gaussian is 1 at its centre. What does the cutoff function give half the cutoff away?"
-    return number(answer, 0.5, 1e-3, hint)
-
-
 @exercise("03-count")
 def count(answer):
     if answer == 6 * 5 + 12 * 10:
@@ -57,7 +51,7 @@ def own_descriptor(answer):
     if not callable(answer):
         return (
             f"The answer should be a function of one structure, not {type(answer).__name__}: "
-            f"write `mine`, without brackets."
+            f"write its name, without brackets."
         )
     atoms = next(a for a in datasets.load("lipon").structures if "N" in a.symbols)
     before = np.atleast_1d(np.asarray(answer(atoms.copy()), float))

@@ -51,7 +51,7 @@ def kept(answer):
     if not callable(answer):
         return (
             f"The answer should be a function of x, xy and k, not {type(answer).__name__}: "
-            f"write `kept`, without brackets."
+            f"write its name, without brackets."
         )
     x = np.random.default_rng(4).normal(size=(60, 5))
     if abs(answer(x.copy(), x.copy(), 7) - 1) > 1e-9:
