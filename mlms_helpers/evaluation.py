@@ -8,7 +8,6 @@ or machines.
 
 import functools
 import html
-import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlms_helpers import linear
-from mlms_helpers.statistics import bootstrap_interval, group_numbers, unmasked
+from mlms_helpers.statistics import bootstrap_interval, group_numbers, unmasked, whole
 
 FitPredict = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
@@ -99,8 +98,7 @@ def folds(
     Raises ValueError for fewer than two folds or distinct values.
     """
     groups = _groups(table, by)
-    if _whole("the number of folds", n) < 2:
-        raise ValueError(f"{n} folds: it takes at least two, one to learn from and one to test")
+    n = whole("the number of folds", n, 2)
     kinds = np.random.default_rng(seed).permutation(np.unique(groups))
     if len(kinds) < 2:
         raise ValueError(f"{by or 'the row number'} has only one value: nothing can be held out")
@@ -261,7 +259,7 @@ def learning_curve(
     C. Cortes et al., NIPS 6, 327 (1993).
     """
     true, groups, items, rows = _numbers(table, target), _groups(table, by), [], []
-    sizes = [_whole("a size", size) for size in _different("size", sizes)]
+    sizes = [whole("a size", size, 0) for size in _different("size", sizes)]
     for seed in _different("seed", seeds):
         train, _, held_out = split(table, by, test, seed, validation=0)
         kinds = np.random.default_rng(seed).permutation(np.unique(groups[train]))
@@ -516,13 +514,6 @@ def _column(table, name):
     if values.isna().any():
         raise ValueError(f"the column {name!r} has no value in {values.isna().sum()} of {len(table)} rows")
     return values
-
-
-def _whole(name, value):
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name} must be a whole number, not {value!r}") from None
 
 
 def _different(what, values):

@@ -37,7 +37,7 @@ def sites(structures: list[Atoms], symbols: Sequence[str] | None = None) -> pd.D
     Returns a DataFrame, one row an atom in the order of the structures and their atoms: structure and atom
     (both 0-based), symbol.
     """
-    structures = _listed(structures)
+    structures = validated(structures, least=0)
     counts = [len(atoms) for atoms in structures]
     table = pd.DataFrame(
         {
@@ -58,7 +58,7 @@ def site_potentials(structures: list[Atoms], symbols: Sequence[str] | None = ("O
     Returns float64, one a row of `sites(structures, symbols)`, eV; to be measured `from_oxygen`, since each
     structure has its own zero.  Raises ValueError for a structure without potentials.
     """
-    structures = _listed(structures)
+    structures = validated(structures, least=0)
     for number, atoms in enumerate(structures):
         if "potential" not in atoms.arrays:
             raise ValueError(f"structure {number} has no potential: it comes with data such as lipon")
@@ -91,7 +91,7 @@ def motifs(structures: list[Atoms]) -> pd.DataFrame:
     `BOND`.
     """
     rows, first = [], 0
-    for number, atoms in enumerate(_listed(structures)):
+    for number, atoms in enumerate(validated(structures, least=0)):
         nitrogen, phosphorus = (np.flatnonzero(atoms.symbols == symbol) for symbol in ("N", "P"))
         if len(nitrogen) == 0:
             continue
@@ -185,7 +185,7 @@ def band_edges(structures: list[Atoms]) -> pd.DataFrame:
       empty_edge  lowest empty level, from `reference`
       gap         empty_edge - host_edge: the host's gap
     """
-    return pd.DataFrame([_edges(atoms)[0] for atoms in _listed(structures)])
+    return pd.DataFrame([_edges(atoms)[0] for atoms in validated(structures, least=0)])
 
 
 def host_zero(edges: pd.DataFrame, table: pd.DataFrame) -> float:
@@ -229,7 +229,7 @@ def nitrogen_levels(structures: list[Atoms]) -> pd.DataFrame:
     The level is a Kohn-Sham eigenvalue, not a charge-transition level: no relaxation, no correction
     of the gap.
     """
-    structures, rows = _listed(structures), []
+    structures, rows = validated(structures, least=0), []
     bound = motifs(structures)
     for number, atoms in enumerate(structures):
         edges, edge = _edges(atoms)
@@ -268,7 +268,9 @@ def nitrogen_content(structures: list[Atoms]) -> np.ndarray:
 
     Returns float64 [n_structures].  Raises ValueError for a structure without P.
     """
-    counts = [[(atoms.symbols == symbol).sum() for symbol in ("N", "P")] for atoms in _listed(structures)]
+    counts = [
+        [(atoms.symbols == symbol).sum() for symbol in ("N", "P")] for atoms in validated(structures, least=0)
+    ]
     counts = np.array(counts).reshape(-1, 2)
     if not counts[:, 1].all():
         first = int(counts[:, 1].argmin())
@@ -321,11 +323,6 @@ def draw(
     ax.grid(axis="x", visible=False)
     ax.set_title(as_written(title or ""))
     return ax.figure
-
-
-def _listed(structures: list[Atoms]) -> list[Atoms]:
-    """The structures, looked at; a table may have no row, so there may be none."""
-    return validated(structures) if len(structures) else []
 
 
 def _top(eps: np.ndarray, weight: np.ndarray, orbitals: float) -> float:

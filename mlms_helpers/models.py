@@ -7,13 +7,13 @@ and off the data, in float64.
 """
 
 import inspect
-import math
-import numbers
 import warnings
 from typing import Any
 
 import keras
 import numpy as np
+
+from .statistics import whole
 
 EPSILON = 1e-12  # of the frozen batch normalisations
 FAR = 1000  # spreads
@@ -280,11 +280,3 @@ def far_constants(model: keras.Model) -> tuple[list, list, dict, dict]:
             constants[place[0]] = constant
             inside[places[id(variable)]] = constant.astype("float32")
     return inputs, outputs, inside_inputs, inside_outputs
-
-
-def whole(name: str, number: Any, least: int = 1) -> int:
-    """A whole number of at least `least`; ValueError with its name for anything else."""
-    right = isinstance(number, numbers.Real) and not isinstance(number, bool) and math.isfinite(number)
-    if not right or number != int(number) or number < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, not {number!r}")
-    return int(number)

@@ -1,6 +1,9 @@
 """Resampling, tests and seeds: how sure is a number that comes from few families, or from few runs?"""
 
+import math
 from collections.abc import Sequence
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -247,3 +250,11 @@ def seeds_needed(
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return max(high, 2)
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """A whole number of any kind as int; ValueError with its name for anything else or less than `least`."""
+    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if number and value == int(value) >= least:
+        return int(value)
+    raise ValueError(f"{name} must be a whole number, {least} or more, not {value!r}")

@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from .models import Arrays, arrays, far_constants, inputs_of, mode, spread_of, structure, to_float32, whole
-from .statistics import spawn
+from .models import Arrays, arrays, far_constants, inputs_of, mode, spread_of, structure, to_float32
+from .statistics import spawn, whole
 
 GROUP = 4  # models trained by one program side by side; more of them are slower a model
 ROUND = 0.1  # seconds of computing between two looks at the stop button and the clock

@@ -194,7 +194,7 @@ NULLABLE = TABLE.assign(y=pd.array([None, *Y[1:]], dtype="Float64"))
         (lambda: evaluation.learning_curve(mean, TABLE, "y", []), "there is no size"),
         (
             lambda: evaluation.learning_curve(mean, TABLE, "y", [2.5]),
-            "a size must be a whole number, not 2.5",
+            "a size must be a whole number, 0 or more, not 2.5",
         ),
         (lambda: evaluation.learning_curve(mean, TABLE, "y", [2], seeds=[1, 1]), "a seed stands twice"),
         (lambda: evaluation.folds(TABLE, n=2.5), "number of folds must be a whole number"),

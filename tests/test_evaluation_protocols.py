@@ -214,7 +214,7 @@ GAPS = TABLE.assign(y=TABLE.y.where(TABLE.index > 2), family=TABLE.family.where(
             lambda: evaluation.split_above(TABLE.assign(one=1), "y", 0.0, by="one"),
             "nothing is left to train on",
         ),
-        (lambda: evaluation.folds(TABLE, n=1), "at least two"),
+        (lambda: evaluation.folds(TABLE, n=1), "folds must be a whole number, 2 or more, not 1"),
         (lambda: evaluation.cross_validate({"mean": mean}, TABLE, "z"), "no column 'z'"),
         (lambda: evaluation.cross_validate({"mean": mean}, GAPS, "y"), "no value in 3 of 60 rows"),
         (lambda: evaluation.learning_curve(mean, TABLE, "y", [17], by="family"), "1 to 16 values of family"),

@@ -8,14 +8,14 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 
-def validated(structures: Iterable[Atoms]) -> list[Atoms]:
-    """The structures as a list, or a ValueError that says what is wrong with them, and where."""
+def validated(structures: Iterable[Atoms], least: int = 1) -> list[Atoms]:
+    """The structures as a list, `least` at least, or a ValueError that says what is wrong, and where."""
     if hasattr(structures, "positions") or not hasattr(structures, "__iter__"):
         raise ValueError(
             "a list of structures (ase.Atoms) is asked for: put a single one in brackets, [atoms]"
         )
     structures = list(structures)
-    if not structures:
+    if len(structures) < least:
         raise ValueError("the list of structures is empty: give at least one")
     for number, atoms in enumerate(structures):
         if not hasattr(atoms, "positions"):
@@ -37,13 +37,6 @@ def positive(name: str, value: float) -> None:
     """Raise a ValueError where a length or a width is none."""
     if not (isinstance(value, Real) and 0 < value < np.inf):
         raise ValueError(f"the {name} must be a positive number, not {value}")
-
-
-def whole(name: str, value: int, least: int) -> int:
-    """A count as int, or a ValueError."""
-    if not (isinstance(value, Real) and least <= value < np.inf and value == int(value)):
-        raise ValueError(f"{name} must be a whole number, {least} or more, not {value!r}")
-    return int(value)
 
 
 def apart(i: np.ndarray, j: np.ndarray, distance: np.ndarray, number: int = 0) -> None:

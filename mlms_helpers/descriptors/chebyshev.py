@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
-from ._checks import chemical_species, positive, validated, whole
+from mlms_helpers.statistics import whole
+
+from ._checks import chemical_species, positive, validated
 from ._sums import Term, derivatives, sums
 
 

@@ -17,7 +17,9 @@ from ase.data import atomic_numbers
 from scipy.linalg import inv, sqrtm
 from scipy.special import gamma
 
-from ._checks import box, chemical_species, positive, validated, whole
+from mlms_helpers.statistics import whole
+
+from ._checks import box, chemical_species, positive, validated
 from ._sums import Term, derivatives, sums
 from .chebyshev import polynomials
 from .neighbours import distinct_neighbours

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
-from ._checks import chemical_species, pair_number, positive, species_pairs, validated, whole
+from mlms_helpers.statistics import whole
+
+from ._checks import chemical_species, pair_number, positive, species_pairs, validated
 from ._sums import blocks, triplets
 from .neighbours import cutoff_function
 

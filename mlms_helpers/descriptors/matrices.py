@@ -12,7 +12,9 @@ from ase import Atoms
 from scipy.spatial.distance import cdist
 from scipy.special import erfc
 
-from ._checks import validated, whole
+from mlms_helpers.statistics import whole
+
+from ._checks import validated
 from .electrostatics import ewald_pair_derivatives, ewald_parts
 from .neighbours import neighbours
 

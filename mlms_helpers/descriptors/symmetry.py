@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
-from ._checks import chemical_species, positive, species_pairs, validated, whole
+from mlms_helpers.statistics import whole
+
+from ._checks import chemical_species, positive, species_pairs, validated
 from ._sums import Term, as_neighbour, derivatives, sums
 
 CENTRES = (1.4, 1.6, 1.8, 2.1, 2.5, 3.0, 3.6, 4.4, 5.2)  # A, of the symmetry functions
