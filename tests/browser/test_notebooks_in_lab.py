@@ -19,7 +19,7 @@ SLIDERS = {
     "02-structures-and-data": 1,
     "03-descriptors": 7,
     "04-maps": 3,
-    "05-training": 7,
+    "05-training": 8,
     "06-honest-errors": 2,
     "15-defect-levels": 1,
 }
