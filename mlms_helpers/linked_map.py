@@ -96,7 +96,7 @@ class LinkedMap(ipywidgets.VBox):
         self.status = ipywidgets.HTML(layout={"min_height": "28px"})
         self._where = self._table[["structure", "atom"]].to_numpy(int)
         self._number, atom = self._where[0]
-        self.view = views.structure(structures[self._number], highlight=[atom], size=(430, 400))
+        self.view = views.structure(structures[self._number], highlight=[atom], size=(430, 370))
         self.view.on_pick(self._picked_atom)
         self.view.layout.width = "440px"  # beside the map, where the window is wide enough
         self._paint()
