@@ -255,6 +255,19 @@ def bundle(picture: Figure | bytes, alt: str) -> tuple[dict, dict]:
     )
 
 
+def stacked(pictures: list[bytes]) -> bytes:
+    """PNGs of `png` as one, each below the one before, on white."""
+    images = [Image.open(io.BytesIO(data)).convert("RGB") for data in pictures]
+    whole = Image.new("RGB", (max(i.width for i in images), sum(i.height for i in images)), "white")
+    top = 0
+    for image in images:
+        whole.paste(image, (0, top))
+        top += image.height
+    data = io.BytesIO()
+    whole.save(data, "PNG")
+    return data.getvalue()
+
+
 def size(data: bytes) -> tuple[int, int]:
     """Width and height at which a PNG of `png` is shown, in CSS pixels: 100 an inch."""
     pixels = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")

@@ -6,7 +6,7 @@ import io
 import json
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import ase.data
@@ -62,6 +62,7 @@ def structure(
     colours: ArrayLike | None = None,
     label: str = "value",
     unit: str = "",
+    limits: tuple[float, float] | None = None,
     size: tuple[int, int] = (700, 420),
 ) -> "StructureView":
     """A crystal or molecule in 3-D: drag to turn it, click an atom to pick it.
@@ -72,6 +73,8 @@ def structure(
         that have none); default, colours by element.
     label: what these numbers are.
     unit: their unit.
+    limits: the numbers at both ends of the colours, for views to be compared; default, the least and the
+        greatest of `colours`.
     size: width and height, CSS pixels.
 
     Sticks are drawn for up to 500 atoms, and not to ions such as Li.
@@ -80,7 +83,18 @@ def structure(
     `.on_pick(callback)` has `callback(index)` called for each pick.
     Raises ValueError where there are no atoms, positions are not finite or far away, or lengths differ.
     """
-    return StructureView(atoms, highlight, colours, label, unit, size)
+    return StructureView(atoms, highlight, colours, label, unit, limits, size)
+
+
+def beside(views: Sequence["StructureView"], titles: Sequence[str]) -> "Beside":
+    """Some structures side by side in one output.
+
+    views: of `structure`, small enough to stand in a row: two of 340 CSS pixels.
+    titles: one above each.
+
+    Returns a widget; `.views` are the views.   Raises ValueError where there is not one title a view.
+    """
+    return Beside(views, titles)
 
 
 @rendering.style()
@@ -91,6 +105,7 @@ def static(
     colours: ArrayLike | None = None,
     label: str = "value",
     unit: str = "",
+    limits: tuple[float, float] | None = None,
     title: str | None = None,
 ) -> Figure:
     """A structure from the front and from above, as a figure with a legend; axes in Å.
@@ -105,7 +120,7 @@ def static(
         figsize=(7.6, np.clip(1.5 + 2.4 * extent[1:].max() / extent[0], 2.6, 5.5)), layout="compressed"
     )
     axes = fig.subplots(1, 2)
-    shades = _shades(colours) if colours is not None else _element_colours(atoms)
+    shades = _shades(colours, limits) if colours is not None else _element_colours(atoms)
     radii = np.where(atoms.numbers == 1, 0.3, 0.45)
     for ax, (x, y, towards), name in zip(
         axes, [(0, 2, -1), (0, 1, 2)], ["from the front", "from above"], strict=True
@@ -150,7 +165,9 @@ def static(
             handles.append(_dot("white", "marked", HIGHLIGHT))
         fig.legend(handles=handles, loc="outside right center", frameon=False)
     else:
-        scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*_range(colours)), _COLOUR_MAP)
+        scale = matplotlib.cm.ScalarMappable(
+            matplotlib.colors.Normalize(*_range(colours, limits)), _COLOUR_MAP
+        )
         fig.colorbar(
             scale, ax=list(axes), label=axis_label(label, unit), location="bottom", shrink=0.5, aspect=30
         )
@@ -177,6 +194,7 @@ class StructureView(ipywidgets.VBox):
         colours: ArrayLike | None = None,
         label: str = "value",
         unit: str = "",
+        limits: tuple[float, float] | None = None,
         size: tuple[int, int] = (700, 420),
     ) -> None:
         highlight, colours = _checked(atoms, highlight, colours)
@@ -192,7 +210,7 @@ class StructureView(ipywidgets.VBox):
             layout={"width": "200px", "display": "none"},
         )
         self.number.observe(self._typed, "value")
-        self._write(atoms, highlight, colours, label, unit)
+        self._write(atoms, highlight, colours, label, unit, limits)
         scene, reason = [], _NO_WEBGL
         try:
             self._scene = _Scene(size)
@@ -203,7 +221,7 @@ class StructureView(ipywidgets.VBox):
                 f"and it cannot be imported: {error}."
             )
         else:
-            self._scene.fill(atoms, highlight, colours)
+            self._scene.fill(atoms, highlight, colours, limits)
             self.three_d = self._scene.widget
             self.three_d.observe(self._clicked, "picked")
             hint = ipywidgets.HTML(f'<span style="opacity:0.75">{_HINT}</span>')
@@ -221,21 +239,21 @@ class StructureView(ipywidgets.VBox):
         """
         highlight, _ = _checked(atoms, highlight, None)
         again = atoms is self.atoms
-        self._write(atoms, highlight, None, "", "")
+        self._write(atoms, highlight, None, "", "", None)
         self.picked, self.status.value = None, ""
         if self._scene and not (again and self._scene.mark(highlight)):
-            self._scene.fill(atoms, highlight, None)
+            self._scene.fill(atoms, highlight, None, None)
 
-    def _write(self, atoms, highlight, colours, label, unit):
+    def _write(self, atoms, highlight, colours, label, unit, limits):
         """All but the 3-D view: picture, legend, words."""
         self.atoms = atoms
         self._picture = rendering.png(
-            static(atoms, highlight=highlight, colours=colours, label=label, unit=unit)
+            static(atoms, highlight=highlight, colours=colours, label=label, unit=unit, limits=limits)
         )
         self._alt = _words(atoms, highlight, colours, label, unit)
         self._image.width, self._image.height = map(str, rendering.size(self._picture))
         self._image.value = self._picture
-        self._legend.value = _legend(atoms, highlight, colours, label, unit)
+        self._legend.value = _legend(atoms, highlight, colours, label, unit, limits)
         self._hidden.value = _STYLE + rendering.hidden(self._alt)
         self.number.placeholder = f"0 to {len(atoms) - 1}"
 
@@ -281,6 +299,28 @@ class StructureView(ipywidgets.VBox):
         rendering.show_widget(self, self._picture, self._alt)
 
 
+class Beside(ipywidgets.HBox):
+    """Structures side by side; `beside` makes it.   views: the views."""
+
+    def __init__(self, views: Sequence[StructureView], titles: Sequence[str]) -> None:
+        if len(views) != len(titles):
+            raise ValueError(f"{len(views)} views need as many titles, not {len(titles)}")
+        self.views, self._titles = list(views), list(titles)
+        heads = [ipywidgets.HTML(f"<b>{html.escape(title)}</b>") for title in titles]
+        super().__init__(
+            [ipywidgets.VBox(list(both)) for both in zip(heads, self.views, strict=True)],
+            layout={"flex_flow": "row wrap"},
+        )
+
+    def __repr__(self) -> str:
+        return "structures side by side: " + "; ".join(self._titles)
+
+    def _ipython_display_(self):
+        words = zip(self._titles, (view._alt for view in self.views), strict=True)
+        pictures = rendering.stacked([view._picture for view in self.views])
+        rendering.show_widget(self, pictures, " ".join(f"{title}. {alt}" for title, alt in words))
+
+
 class _Scene:
     """A structure in nglview: the only place that knows nglview, whose private names are all here.
 
@@ -297,9 +337,15 @@ class _Scene:
         self.widget._js((_BROWSER / "view.js").read_text("utf-8"))
         self._set_up = len(self.widget._ngl_msg_archive)
 
-    def fill(self, atoms: Atoms, highlight: list[int], colours: np.ndarray | None) -> None:
+    def fill(
+        self,
+        atoms: Atoms,
+        highlight: list[int],
+        colours: np.ndarray | None,
+        limits: tuple[float, float] | None,
+    ) -> None:
         """Put a structure in place of the one before, and look at it."""
-        view, (numbers, scheme) = self.widget, _scheme(atoms, colours)
+        view, (numbers, scheme) = self.widget, _scheme(atoms, colours, limits)
         for component in list(view._ngl_component_ids):
             view.remove_component(component)
         # nglview says all this again when the page is loaded again: let it forget the structure before
@@ -326,7 +372,7 @@ class _Scene:
         return True
 
 
-def _scheme(atoms, colours):
+def _scheme(atoms, colours, limits):
     """Numbers [n_atoms] for the B-factor column, and how NGL turns them into colours."""
     if colours is None:
         elements = [symbol for symbol, *_ in _elements(atoms)]
@@ -335,8 +381,9 @@ def _scheme(atoms, colours):
         palette = palette * 2 if len(palette) == 1 else palette
         top = len(palette) - 1
     else:
-        low, high = _range(colours)
-        numbers, top = 90 * (np.nan_to_num(colours, nan=low) - low) / (high - low), 90
+        low, high = _range(colours, limits)
+        inside = np.clip(np.nan_to_num(colours, nan=low), low, high)
+        numbers, top = 90 * (inside - low) / (high - low), 90
         palette = [to_hex(c) for c in matplotlib.colormaps[_COLOUR_MAP](np.linspace(0, 1, 11))]
     look = {"color_scheme": "bfactor", "color_scale": palette, "color_domain": [0, top], "color_mode": "rgb"}
     return numbers, look
@@ -463,13 +510,13 @@ def _element_colours(atoms):
     return [colours[s] for s in atoms.symbols]
 
 
-def _range(colours):
-    low, high = np.nanmin(colours), np.nanmax(colours)
+def _range(colours, limits):
+    low, high = limits or (np.nanmin(colours), np.nanmax(colours))
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _shades(colours):
-    low, high = _range(colours)
+def _shades(colours, limits):
+    low, high = _range(colours, limits)
     shades = matplotlib.colormaps[_COLOUR_MAP]((np.nan_to_num(colours, nan=low) - low) / (high - low))
     return [BLANK if np.isnan(value) else to_hex(shade) for value, shade in zip(colours, shades, strict=True)]
 
@@ -488,7 +535,7 @@ def _dot(colour, text, edge="black"):
     )
 
 
-def _legend(atoms, highlight, colours, label, unit):
+def _legend(atoms, highlight, colours, label, unit, limits=None):
     """What the colours mean, as HTML."""
     ball = (
         '<span style="white-space:nowrap"><span style="display:inline-block;width:0.9em;height:0.9em;'
@@ -501,7 +548,7 @@ def _legend(atoms, highlight, colours, label, unit):
             for symbol, count, colour in _elements(atoms)
         ]
     else:
-        low, high = _range(colours)
+        low, high = _range(colours, limits)
         ramp = ",".join(to_hex(c) for c in matplotlib.colormaps[_COLOUR_MAP](np.linspace(0, 1, 7)))
         grey = "; grey: no value" if np.isnan(colours).any() else ""
         strip = f"vertical-align:-0.1em;background:linear-gradient(to right,{ramp})"

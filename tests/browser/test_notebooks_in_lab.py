@@ -22,8 +22,9 @@ SLIDERS = {
     "05-training": 8,
     "06-honest-errors": 2,
     "15-defect-levels": 1,
+    "16-inverse-design": 3,
 }
-THREE_D = ("00-start-here", "02-structures-and-data", "03-descriptors", "04-maps", "15-defect-levels")
+THREE_D = ("00-start-here", "02-structures-and-data", "03-descriptors", "04-maps", "15-defect-levels", "16-inverse-design")
 
 
 def test_all_notebooks_are_here():
