@@ -144,3 +144,26 @@ def test_legend_and_words():
 def test_refusals_are_sentences(call, part):
     with pytest.raises(ValueError, match=part):
         call()
+
+
+def test_colours_on_one_scale():
+    """Two views to be compared take the ends of their colours from outside; what lies beyond has the end's."""
+    numbers, look = views._scheme(SALT, np.arange(8.0), (2, 4))
+    assert numbers.tolist() == [0, 0, 0, 45, 90, 90, 90, 90] and look["color_domain"] == [0, 90]
+    legend = views._legend(SALT, [], np.arange(8.0), "depth", "eV", (2, 4))
+    assert "2.00" in legend and "4.00" in legend and "7.00" not in legend
+    same = views._shades(np.array([3.0]), (2, 4)), views._shades(np.array([2.0, 3.0, 4.0]), None)[1:2]
+    assert same[0] == same[1]
+
+
+def test_views_beside_each_other(capsys):
+    both = [views.structure(atoms, size=(300, 200)) for atoms in (WATER, SALT)]
+    row = views.beside(both, ["water", "salt <1>"])
+    assert row.views == both and "water; salt <1>" in repr(row)
+    assert "salt &lt;1&gt;" in row.children[1].children[0].value
+    picture = views.rendering.stacked([view._picture for view in both])
+    sizes = [views.rendering.size(view._picture) for view in both]
+    wide, high = views.rendering.size(picture)
+    assert wide == max(w for w, _ in sizes) and abs(high - sum(h for _, h in sizes)) <= 1
+    with pytest.raises(ValueError, match="2 views need as many titles, not 1"):
+        views.beside(both, ["water"])

@@ -24,7 +24,14 @@ SLIDERS = {
     "15-defect-levels": 1,
     "16-inverse-design": 3,
 }
-THREE_D = ("00-start-here", "02-structures-and-data", "03-descriptors", "04-maps", "15-defect-levels", "16-inverse-design")
+THREE_D = (
+    "00-start-here",
+    "02-structures-and-data",
+    "03-descriptors",
+    "04-maps",
+    "15-defect-levels",
+    "16-inverse-design",
+)
 
 
 def test_all_notebooks_are_here():
