@@ -1,15 +1,21 @@
 """Checks of notebook 15: what is right passes, and each usual mistake gets its own hint."""
 
+import functools
+
 import ase
 import numpy as np
 import pytest
 
 from mlms_helpers import datasets, hole_traps
-from mlms_helpers.exercises import nb15
 
 STRUCTURES = datasets.load("lipon").structures
 START = [a for a in STRUCTURES if a.info["n_nitrogen"] == 1][-1]
 N = int(np.flatnonzero(START.symbols == "N")[0])
+
+
+@functools.cache
+def model():
+    return hole_traps.train(STRUCTURES)
 
 
 def start():
@@ -29,8 +35,8 @@ def moved(atom, by):
 
 def shallower():
     tried = [moved(nearest("Li", number), -step) for number in range(10) for step in (0.2, 0.4, 0.6, 0.8)]
-    found = hole_traps.predict(nb15.model(), tried)
-    return tried[found.depth.where(found.unlike <= 1).idxmin()]
+    found = hole_traps.predict(model(), tried)
+    return tried[found.depth.where(found.in_domain.astype(bool)).idxmin()]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +47,13 @@ def shallower():
         ("15-coulomb", 1440, "1,000 times too large"),
         ("15-coulomb", -1.44, "sign"),
         ("15-coulomb", 7.2, "Final minus initial"),
+        ("15-pair", 1.926, "Right"),
+        ("15-pair", 1.9, "Right"),
+        ("15-pair", 1926, "1,000 times too large"),
+        ("15-pair", 0.674, "lower"),
+        ("15-pair", 1.85, "equal levels"),
+        ("15-pair", 2.114, "not all of it"),
+        ("15-pair", 1.3, "The mean of"),
         ("15-probability", 0.159, "Right"),
         ("15-probability", 16, "a part of one"),
         ("15-probability", 0.841, "shallower"),
@@ -53,7 +66,7 @@ def test_numbers(said, name, answer, words):
 
 
 def test_a_shallower_trap(said):
-    assert said("15-shallower", shallower()) == "Right.\n"
+    assert said("15-shallower", shallower(), model=model()) == "Right.\n"
 
 
 def two_moved():
@@ -79,4 +92,4 @@ def far_too_near():
     ],
 )
 def test_mistakes_get_hints(said, answer, words):
-    assert words in said("15-shallower", answer())
+    assert words in said("15-shallower", answer(), model=model())

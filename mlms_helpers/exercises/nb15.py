@@ -1,6 +1,5 @@
 """Checks of notebook 15, defect levels."""
 
-import functools
 from numbers import Real
 
 import numpy as np
@@ -11,14 +10,6 @@ from mlms_helpers import datasets, descriptors
 from mlms_helpers.exercises import exercise, number
 
 
-@functools.cache
-def model():
-    """The model on the whole data set, as `hole_traps.train` makes it by default."""
-    from mlms_helpers import hole_traps
-
-    return hole_traps.train(datasets.load("lipon").structures)
-
-
 @exercise("15-coulomb")
 def coulomb(answer):
     hint = (
@@ -26,6 +17,21 @@ def coulomb(answer):
         "Final minus initial."
     )
     return number(answer, descriptors.COULOMB * (1 / 2.0 - 1 / 2.5), 0.05, hint, "eV")
+
+
+@exercise("15-pair")
+def pair(answer):
+    mean, half, t = 1.3, 0.3, 0.55
+    known = {
+        mean - np.hypot(half, t): "That is the lower of the two levels; a hole goes to the upper one.",
+        mean + t: "Right for equal levels. These differ: half of the difference goes under the root.",
+        mean + np.hypot(2 * half, t): "Half of the difference goes under the root, not all of it.",
+    }
+    for wrong, hint in known.items():
+        if isinstance(answer, Real) and abs(answer - wrong) < 0.005:
+            return hint
+    hint = "The mean of the two levels, plus the root of (half of their difference) squared plus t squared."
+    return number(answer, mean + np.hypot(half, t), 0.03, hint, "eV")
 
 
 @exercise("15-probability")
@@ -48,7 +54,8 @@ def _origins(answer):
 
 
 @exercise("15-shallower")
-def shallower(answer):
+def shallower(answer, model):
+    """model: of `hole_traps.train`, that says how deep the trap is."""
     from mlms_helpers import hole_traps
 
     if not isinstance(answer, Atoms):
@@ -69,8 +76,8 @@ def shallower(answer):
     symbol = answer.symbols[int(np.flatnonzero(moved)[0])]
     if symbol != "Li":
         return f"A {symbol} atom has moved. Move a Li."
-    before, after = (hole_traps.predict(model(), [a]) for a in (start, answer))
-    if after.unlike.max() > 1:
+    before, after = (hole_traps.predict(model, [a]) for a in (start, answer))
+    if not after.in_domain.all():
         return (
             f"The structure has become unlike the training set ({after.unlike.max():.2f}): "
             f"a smaller step, or another Li."
