@@ -18,6 +18,7 @@ KEPT = [
     "04-maps",
     "05-training",
     "06-honest-errors",
+    "15-defect-levels",
     "16-inverse-design",
 ]
 CELLS, LINES = 60, 26  # ruff looks at the length of lines
