@@ -1,16 +1,19 @@
-"""The notebooks as a reader has them: opened in JupyterLab, run, looked at, moved, clicked, fed with a file.
+"""The widgets of the notebooks as a reader has them in JupyterLab: looked at, moved, clicked, fed with a file.
 
-All tests together run each notebook twice: nbval in a bare kernel, to see whether its saved outputs still
-hold, and this file, once for all its tests, because only a browser can tell whether the widgets work.
+Whether every cell runs, and its saved output holds, nbval tells in a bare kernel.  Only a browser can tell
+whether the widgets work: here each notebook runs once for all tests of this file, without the cells that no
+widget needs.
 """
 
 import re
 
 import ase.io
+import nbformat
 import pytest
 
 from mlms_helpers import datasets
 from tools import jupyter_lab
+from tools.notebooks import cells_for_widgets, is_widget
 
 # How many sliders with a figure each notebook has.
 SLIDERS = {
@@ -33,6 +36,11 @@ THREE_D = (
     "16-inverse-design",
 )
 
+# How many cells of the open notebook show a widget.
+WIDGETS = """() => window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code'
+    && c.model.outputs.toJSON().some(o => 'application/vnd.jupyter.widget-view+json' in (o.data ?? {}))
+    ).length"""
+
 
 def test_all_notebooks_are_here():
     assert sorted(SLIDERS) == sorted(path.stem for path in (jupyter_lab.ROOT / "notebooks").glob("*.ipynb"))
@@ -40,8 +48,12 @@ def test_all_notebooks_are_here():
 
 @pytest.fixture(scope="module", params=SLIDERS)
 def notebook(request, lab):
-    """(page, name) with the notebook run."""
-    lab.open(f"{request.param}.ipynb")
+    """(page, name) with the notebook run, as far as its widgets need it."""
+    shipped = nbformat.read(lab.folder / f"{request.param}.ipynb", 4)
+    needed = cells_for_widgets(shipped)
+    shipped.cells = [c for k, c in enumerate(shipped.cells) if c.cell_type != "code" or k in needed]
+    nbformat.write(shipped, lab.folder / f"widgets-of-{request.param}.ipynb")
+    lab.open(f"widgets-of-{request.param}.ipynb")
     print(f"{request.param}: ran in {lab.run_all():.0f} s")
     lab.page.wait_for_timeout(1000)
     return lab, request.param
@@ -53,9 +65,11 @@ def about(name):
 
 
 def test_runs_and_shows_every_widget(notebook):
-    lab, _ = notebook
+    lab, name = notebook
     assert lab.errors() == []
     assert lab.cut_texts() == []
+    cells = nbformat.read(jupyter_lab.ROOT / "notebooks" / f"{name}.ipynb", 4).cells
+    assert lab.page.evaluate(WIDGETS) == sum(map(is_widget, cells)) > 0
 
 
 def test_three_d_views_hold_a_drawing(notebook):
