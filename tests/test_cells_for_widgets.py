@@ -1,6 +1,6 @@
 """The browser tests leave out what no widget needs, and nothing else."""
 
-import nbformat.v4 as v4
+from nbformat import v4
 import pytest
 
 from tools.notebooks import cells_for_widgets

@@ -1,4 +1,4 @@
-"""The widgets of the notebooks as a reader has them in JupyterLab: looked at, moved, clicked, fed with a file.
+"""The widgets of the notebooks as a reader has them in JupyterLab: looked at, moved, clicked, fed a file.
 
 Whether every cell runs, and its saved output holds, nbval tells in a bare kernel.  Only a browser can tell
 whether the widgets work: here each notebook runs once for all tests of this file, without the cells that no
