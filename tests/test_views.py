@@ -147,7 +147,7 @@ def test_refusals_are_sentences(call, part):
 
 
 def test_colours_on_one_scale():
-    """Two views to be compared take the ends of their colours from outside; what lies beyond has the end's."""
+    """Two views to be compared take the ends of their colours from outside; what lies beyond has an end's."""
     numbers, look = views._scheme(SALT, np.arange(8.0), (2, 4))
     assert numbers.tolist() == [0, 0, 0, 45, 90, 90, 90, 90] and look["color_domain"] == [0, 90]
     legend = views._legend(SALT, [], np.arange(8.0), "depth", "eV", (2, 4))
