@@ -536,6 +536,12 @@ def test_a_title_may_hold_anything(title):
     assert len(read(f"1\n{title}\nO 0 0 0\n", "my.xyz")) == 1
 
 
+@pytest.mark.parametrize("mode", ["direct", "D", "Fractional", "fract"])
+def test_words_for_fractions_of_the_vectors(mode):
+    atoms = read(f"t\n1.0\n{VECTORS}{mode}\n{LAST}", "POSCAR")
+    assert np.allclose(atoms.positions, read(f"t\n1.0\n{VECTORS}Direct\n{LAST}", "POSCAR").positions)
+
+
 def test_scale_factors():
     bare = read(f"t\n1.0\n{VECTORS}Direct\n{LAST}", "POSCAR")
     volume = read(f"t\n-{8 * bare.get_volume()}\n{VECTORS}Direct\n{LAST}", "POSCAR")

@@ -149,8 +149,10 @@ def _species(names: str, numbers_of_atoms: str, head: int) -> tuple[list[str], l
 
 
 def _direct(mode: str, number: int) -> bool:
-    if mode[:1].lower() in ("d", "c", "k"):
-        return mode[:1].lower() == "d" or _configuration(mode)
+    # VASP reads the first letter only, and takes all but C and K for direct; "Polar" may have meant neither.
+    first = mode[:1].lower()
+    if first in ("d", "f", "c", "k"):
+        return first in ("d", "f") or _configuration(mode)
     raise Unusable(
         f', line {number}: "Direct" or "Cartesian" was expected here, but there is {short(mode)!r}'
     )
