@@ -306,10 +306,10 @@ class Beside(ipywidgets.HBox):
         if len(views) != len(titles):
             raise ValueError(f"{len(views)} views need as many titles, not {len(titles)}")
         self.views, self._titles = list(views), list(titles)
+        wide = {"width": f"{100 / len(views):.4g}%"}  # else the words below a view set its width
         heads = [ipywidgets.HTML(f"<b>{html.escape(title)}</b>") for title in titles]
         super().__init__(
-            [ipywidgets.VBox(list(both)) for both in zip(heads, self.views, strict=True)],
-            layout={"flex_flow": "row wrap"},
+            [ipywidgets.VBox(list(both), layout=wide) for both in zip(heads, self.views, strict=True)]
         )
 
     def __repr__(self) -> str:
