@@ -5,6 +5,7 @@ fenced block for the loader, every part of which may be missing:
 
     ```toml
     energy_per_atom = [-8, -3]      # eV: plausible range; outside it is a wrong unit or zero
+    partly_filled = 0.01            # electrons by which a band may miss 0 or 2; this is the default
     per_atom = ["share"]            # arrays with one row an atom; all others go into info
     [files]
     "levels.npz" = "arrays"         # keys CONFIG/NAME, attached to the structure CONFIG
@@ -109,10 +110,11 @@ def check(name: str) -> list[str]:
     band shares that do not sum to one, a lowest energy at the end of an equation of state.
     """
     data, faults, seen = load(name), [], {}
-    limits = _settings(folder() / name / "README.md", data.card)["energy_per_atom"]
+    settings = _settings(folder() / name / "README.md", data.card)
+    limits, partly = settings["energy_per_atom"], settings["partly_filled"]
     for number, atoms in enumerate(data.structures):
         label = atoms.info.get("config", number)
-        said = [*_wrong_with_atoms(atoms, limits), *_wrong_with_electrons(atoms)]
+        said = [*_wrong_with_atoms(atoms, limits), *_wrong_with_electrons(atoms, partly)]
         energy, distance = atoms.get_potential_energy() / len(atoms), atoms.get_all_distances(mic=True).mean()
         key = (atoms.get_chemical_formula(), round(energy, 6), round(float(distance), 4))
         if key in seen:
@@ -144,11 +146,11 @@ def _wrong_with_atoms(atoms: Atoms, limits: tuple[float, float]) -> Iterator[str
         yield f"the forces do not sum to zero: {net:.3f} eV/A an atom"
 
 
-def _wrong_with_electrons(atoms: Atoms) -> Iterator[str]:
+def _wrong_with_electrons(atoms: Atoms, partly: float) -> Iterator[str]:
     """Sentences about charges, bands and the equation of state."""
     if "hirshfeld" in atoms.arrays and abs(atoms.arrays["hirshfeld"].mean()) > 0.01:
         yield f"the Hirshfeld charges sum to {atoms.arrays['hirshfeld'].sum():.3f} e"
-    if "occ" in atoms.info and np.abs(atoms.info["occ"] - 2 * (atoms.info["occ"] > 1)).max() > 0.01:
+    if "occ" in atoms.info and np.abs(atoms.info["occ"] - 2 * (atoms.info["occ"] > 1)).max() > partly:
         yield "a band is partly filled"
     if "share" in atoms.arrays and np.abs(atoms.arrays["share"].sum(axis=0) - 1).max() > 0.01:
         yield "the shares of a band do not sum to one"
@@ -173,7 +175,7 @@ def _card(name: str) -> str:
 
 def _settings(path: Path, card: str) -> dict:
     """What the block for the loader says, and what holds where it is silent."""
-    settings = {"energy_per_atom": (-np.inf, np.inf), "per_atom": [], "files": {}}
+    settings = {"energy_per_atom": (-np.inf, np.inf), "partly_filled": 0.01, "per_atom": [], "files": {}}
     block = re.search(r"^```toml\n(.*?)^```", card, re.M | re.S)
     try:
         settings |= tomllib.loads(block[1]) if block else {}
