@@ -695,4 +695,53 @@ def test_each_setting_of_a_space_group_is_known_by_symbol_hall_and_operations(en
         except ValueError as sentence:  # atoms near an element of symmetry
             assert "apart" in str(sentence)
             counts.append(None)
-    assert counts[0] == counts[1] == counts[2] and counts[0] in (None, len(triplets))
+    assert counts[0] == counts[1] == counts[2]
+    # on an element of symmetry, to 0.05 A, images are one
+    assert counts[0] is None or len(triplets) % counts[0] == 0
+
+
+HEXAGONAL = (3.25, 3.25, 5.2, 90, 90, 120)
+
+
+@pytest.mark.parametrize("digits", [2, 3, 4])
+@pytest.mark.parametrize(
+    "group, cell, sites, formula",
+    [
+        ("P 63 m c", HEXAGONAL, [("Zn", 1 / 3, 2 / 3, 0), ("O", 1 / 3, 2 / 3, 0.38)], "O2Zn2"),
+        ("P 63/m m c", HEXAGONAL, [("Mg", 1 / 3, 2 / 3, 0.25)], "Mg2"),
+        ("P -3 m 1", (4.24, 4.24, 6.84, 90, 90, 120), [("Cd", 0, 0, 0), ("I", 1 / 3, 2 / 3, 0.25)], "CdI2"),
+        (
+            "P 32 2 1",
+            (4.92, 4.92, 5.41, 90, 90, 120),
+            [("Si", 0.47, 0, 2 / 3), ("O", 0.41, 0.27, 0.79)],
+            "O6Si3",
+        ),
+        ("R -3 c", (4.76, 4.76, 12.99, 90, 90, 120), [("Al", 0, 0, 0.35), ("O", 0.31, 0, 0.25)], "Al12O18"),
+    ],
+    ids=["wurtzite", "hcp", "CdI2", "quartz", "corundum"],
+)
+def test_special_positions_that_were_rounded(group, cell, sites, formula, digits):
+    rounded = [(f"{kind}1", kind, *(f"{x:.{digits}f}" for x in place)) for kind, *place in sites]
+    atoms = read(cif(symbol(group), cell, rounded))
+    assert atoms.get_chemical_formula() == formula
+    exact = read(cif(symbol(group), cell, [(f"{kind}1", kind, *place) for kind, *place in sites]))
+    assert_same_crystal(atoms, exact, 0.02)
+
+
+def test_a_place_beside_a_special_one_is_not_moved_by_its_digits():
+    atoms = read(cif(symbol("P -1"), (9, 9, 9, 90, 90, 90), [("Li1", "Li", 0.06, 0.0, 0.0)]))
+    assert len(atoms) == 2  # 0.5 A from the centre of inversion: more than the last digit
+
+
+def test_remarks_on_what_looks_wrong():
+    cell = (4, 4, 4, 90, 90, 90)
+    atoms = read(cif("_cell_volume 70", cell, [("Li1", "Li", 0.1, 0.2, 0.3)]))
+    assert "volume" in atoms.info["note"]
+    atoms = read(cif("", cell, [("Li1", "Li", 2.7, 0.2, 0.3)]))
+    assert "units of the cell" in atoms.info["note"]
+    poscar = "x\n1.0\n4 0 0\n0 4 0\n0 0 4\nLi O\n1 1\nDirect\n0 0 0 Li1\n.5 .5 .5 {}\n"
+    assert len(read(poscar.format("O1"), "POSCAR")) == 2
+    with pytest.raises(ValueError, match="line 10: the label is Li2, but by the numbers of atoms this is O"):
+        read(poscar.format("Li2"), "POSCAR")
+    with pytest.raises(ValueError, match="names two elements"):
+        read(cif("", cell, [("Li/Na1", "?", 0.1, 0.2, 0.3)]))

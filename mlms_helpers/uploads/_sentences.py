@@ -36,6 +36,14 @@ def several(frames: int) -> list[str]:
     return [f"the file holds {frames} structures; this is the last"] if frames > 1 else []
 
 
+def far_out(fractions: list) -> list[str]:
+    """A remark on fractions of the cell that look like lengths.  fractions: [n_atoms, 3]."""
+    largest = max((abs(x) for place in fractions for x in place), default=0.0)
+    if largest <= 2:
+        return []
+    return [f"coordinates in units of the cell are as large as {largest:.3g}: are they A (Cartesian)?"]
+
+
 def few_enough(count: int, at_least: bool = False) -> None:
     """Complain about too many atoms before anything is done with them."""
     if count > MAX_ATOMS:
@@ -78,7 +86,7 @@ def coordinates(words: list[str], line: int, what: str = "three coordinates") ->
                 f", line {line}: {short(word)!r} was found where a number was expected, one of {what}"
             )
         if not math.isfinite(number):
-            raise Unusable(f", line {line}: {short(word)!r} is not a finite number, so the atom has no place")
+            raise Unusable(f", line {line}: {short(word)!r} is not a finite number, one of {what}")
     return [float(word) for word in words]
 
 

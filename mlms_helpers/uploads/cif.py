@@ -19,6 +19,7 @@ from mlms_helpers.uploads import symmetry
 from mlms_helpers.uploads._sentences import (
     KNOWN,
     Unusable,
+    far_out,
     few_enough,
     listed,
     several,
@@ -28,6 +29,7 @@ from mlms_helpers.uploads._sentences import (
 from mlms_helpers.uploads.symmetry import Group, Tags
 
 SAME = 0.05  # A, between two images of an atom that count as one
+ROUNDED = 0.5  # A, the same at most, where the coordinates are given so coarsely: 0.33 for 1/3
 TOUCHING = 0.7  # A: of two origins, that is wrong which puts atoms so near to one another
 _CELL = [f"_cell_length_{x}" for x in "abc"] + [f"_cell_angle_{x}" for x in ("alpha", "beta", "gamma")]
 _FRACTIONAL = [f"_atom_site_fract_{x}" for x in "xyz"]
@@ -55,10 +57,20 @@ def read(text: str) -> tuple[ase.Atoms, list[str]]:
     sites = _sites(tags, cell, notes)
     said = symmetry.read(tags, cell)
     group = _group(said, tags, sites, cell, notes)
+    for site in sites:
+        moved = np.linalg.norm((_special(group, site, cell) - site.place) @ cell)
+        if moved > SAME:
+            notes.append(
+                f"the coordinates of atom {site.row} ({site.symbol}) are rounded: it was put on the special "
+                f"position {moved:.2f} A from them"
+            )
     symbols, places, images = _expand(group, sites, cell)
     notes += said.notes
     _against_formula(tags, symbols, said.kind, notes)
     _against_multiplicities(tags, sites, images, said.kind, len(group.turns), notes)
+    _against_volume(tags, cell, notes)
+    if len(group.turns) == 1 and len(symbols) < len(sites):
+        notes.append(f"{len(sites) - len(symbols)} lines that repeat the place of another were left out")
     return ase.Atoms(symbols, scaled_positions=places, cell=cell, pbc=True), notes
 
 
@@ -72,7 +84,8 @@ def _blocks(text: str) -> list[Tags]:
     try:
         document = gemmi.cif.read_string(_plain(text), 0)
     except (ValueError, RuntimeError) as fault:
-        raise Unusable(_syntax(str(fault))) from None
+        later = " It is CIF 2.0: write it as CIF 1.1." if text.lstrip().startswith("#\\#CIF_2") else ""
+        raise Unusable(_syntax(str(fault)) + later) from None
     blocks = [_tags(block) for block in document]
     blocks = [tags for tags in blocks if tags.get(_FRACTIONAL[0]) or tags.get(_CARTESIAN[0])]
     if not blocks:
@@ -127,7 +140,8 @@ def _tags(block: gemmi.cif.Block) -> Tags:
         for tag, values in found:
             name = tag.lower().replace(".", "_")
             plain = [v if v in ("?", ".") else gemmi.cif.as_string(v) for v in values]
-            ours = name.startswith(("_cell_", "_atom_site", "_symmetry", "_space_group"))
+            ours = name.startswith(("_cell_", "_atom_site_", "_symmetry", "_space_group"))
+            ours = ours and not name.startswith("_atom_site_aniso")
             if ours and tags.get(name, plain) != plain:
                 raise Unusable(f"{name} is there twice, with different values. Keep one of them.")
             tags[name] = plain
@@ -178,15 +192,18 @@ def _cell(tags: Tags) -> np.ndarray:
 
 
 class Site:
-    """A line of the list of atoms: its row (counted from 0), element and place in units of the cell."""
+    """A line of the list of atoms: its row (counted from 0), element and place in units of the cell.
 
-    def __init__(self, row: int, symbol: str, place: np.ndarray):
-        self.row, self.symbol, self.place = row, symbol, place
+    step: one unit in the last digit of each coordinate, 0 where it is exact; it may be rounded or cut there.
+    """
+
+    def __init__(self, row: int, symbol: str, place: np.ndarray, step: np.ndarray):
+        self.row, self.symbol, self.place, self.step = row, symbol, place, step
 
 
 def _sites(tags: Tags, cell: np.ndarray, notes: list[str]) -> list[Site]:
     """The atoms of the list, each whole and in its place."""
-    axes = _FRACTIONAL if all(tags.get(tag) for tag in _FRACTIONAL) else _CARTESIAN
+    axes = _FRACTIONAL if any(set(tags.get(tag, "?")) != {"?"} for tag in _FRACTIONAL) else _CARTESIAN
     if not all(tags.get(tag) for tag in axes):
         raise Unusable(f"the list of atoms lacks {listed(tag for tag in axes if not tags.get(tag))}")
     rows = range(len(tags[axes[0]]))
@@ -200,7 +217,8 @@ def _sites(tags: Tags, cell: np.ndarray, notes: list[str]) -> list[Site]:
             continue
         symbol = _symbol(tags, row, remarks)
         if _whole(tags, row, symbol):
-            kept.append(Site(row, symbol, np.array(_place(tags, axes, row, symbol))))
+            step = np.array([_last_digit(_at(tags, tag, row)) for tag in axes])
+            kept.append(Site(row, symbol, np.array(_place(tags, axes, row, symbol)), step))
         else:
             remarks.append("sites of occupancy 0 are no atoms and were left out")
     _no_alternatives(tags, kept)
@@ -209,6 +227,9 @@ def _sites(tags: Tags, cell: np.ndarray, notes: list[str]) -> list[Site]:
         matrix, origin = _axes(tags, cell, remarks)
         for site in kept:
             site.place = np.linalg.solve(matrix, site.place - origin)
+            site.step = np.abs(np.linalg.inv(matrix)) @ site.step
+    elif kept:
+        remarks += far_out([site.place for site in kept])
     notes += dict.fromkeys(remarks)
     return kept
 
@@ -231,6 +252,12 @@ def _place(tags: Tags, axes: list[str], row: int, symbol: str) -> list[float]:
     return place
 
 
+def _last_digit(word: str) -> float:
+    """One unit in the last digit of 0.33 or 3.3e-1, 0 for 0, 1/3 and all that has no point."""
+    number = re.search(r"\.(\d+)(?:\(\d+\))?(?:[eE]([+-]?\d+))?", word)
+    return 10.0 ** (int(number[2] or 0) - len(number[1])) if number else 0.0
+
+
 def _whole(tags: Tags, row: int, symbol: str) -> bool:
     """Is the site filled (True) or empty (False)?  All between is a sentence."""
     word = _at(tags, "_atom_site_occupancy", row)
@@ -242,7 +269,7 @@ def _whole(tags: Tags, row: int, symbol: str) -> bool:
         )
     if share[0] == 0:
         return False
-    if abs(share[0] - 1) > max(1e-3, min(share[1], 0.01)):
+    if abs(share[0] - 1) > max(0.0011, min(share[1], 0.01)):
         raise Unusable(
             f"atom {row} ({symbol}, counted from 0) has the partial occupancy {share[0]:g}. Every atom must "
             "be in its place: give one ordered arrangement, for example a supercell in which each site is "
@@ -302,6 +329,12 @@ def _of_word(word: str, remarks: list[str]) -> str | None:
 def _of_label(label: str, row: int, remarks: list[str], kind: str = "") -> str:
     """The element with which a label begins: Li of Li1, Li(1) or Li_a, O of OW1; never O of Ob1."""
     letters = re.match("[A-Za-z]*", label)[0]
+    beside = re.match(r"([A-Z][a-z]?)[\d.]*[/:,+]?([A-Z][a-z]?)(?=[\d.]+$|$)", label)
+    if beside and set(beside.groups()) <= KNOWN and re.search(r"[/:,+]|\d\.\d", label):
+        raise Unusable(
+            f"the label {short(label)!r} of atom {row} (counted from 0) names two elements. Give an ordered "
+            "arrangement, with one line for each atom."
+        )
     found = _of_word(letters, remarks)
     if found is None and len(letters) > 1:
         head = re.match("[A-Z][a-z]+(?=[A-Z])|[A-Z](?=[A-Z]+$)", letters)
@@ -469,7 +502,7 @@ def _expand(group: Group, sites: list[Site], cell: np.ndarray) -> tuple[list[str
     places, images = np.zeros((0, 3)), []
     for site in sites:
         own = np.zeros((0, 3))
-        for image in (group.turns @ site.place + group.shifts) % 1:
+        for image in (group.turns @ _special(group, site, cell) + group.shifts) % 1:
             if _nearest(own, image, cell)[0] > SAME:
                 own = np.vstack([own, image])
             distance, which = _nearest(places, image, cell)
@@ -485,6 +518,22 @@ def _expand(group: Group, sites: list[Site], cell: np.ndarray) -> tuple[list[str
                 )
         images.append(len(own))
     return symbols, places, images
+
+
+def _special(group: Group, site: Site, cell: np.ndarray) -> np.ndarray:
+    """The place of a site, or the special position that it is within the digits given.
+
+    That is the mean of its images around it, again and again until it keeps them: 1/3, 2/3 for 0.33, 0.67.
+    """
+    place = site.place
+    rounding = np.abs(group.turns - np.eye(3)) @ site.step + 1e-9
+    for _ in range(10):
+        away = group.turns @ place + group.shifts - place
+        away -= away.round()
+        distance = np.linalg.norm(away @ cell, axis=1)
+        near = (distance <= SAME) | ((distance <= ROUNDED) & (np.abs(away) <= rounding).all(axis=1))
+        place = place + away[near].mean(axis=0)
+    return place
 
 
 def _nearest(places: np.ndarray, place: np.ndarray, cell: np.ndarray) -> tuple[float, int]:
@@ -553,6 +602,12 @@ def _against_formula(tags: Tags, symbols: list[str], kind: str, notes: list[str]
             f"by the formula {short(formula, 60)} the cell holds {units:.3g} formula units, but Z in the "
             f"file is {wanted[0]:g}"
         )
+
+
+def _against_volume(tags: Tags, cell: np.ndarray, notes: list[str]) -> None:
+    said, volume = _number(symmetry.first(tags, ("_cell_volume",)) or "?"), abs(np.linalg.det(cell))
+    if said and abs(said[0] - volume) > 0.01 * volume:
+        notes.append(f"the volume in the file is {said[0]:g} A^3, but that of its cell is {volume:.1f} A^3")
 
 
 def _multiplicities(tags: Tags, sites: list[Site]) -> list[int] | None:

@@ -6,9 +6,11 @@ import ase
 import numpy as np
 
 from mlms_helpers.uploads._sentences import (
+    KNOWN,
     Unusable,
     coordinates,
     element,
+    far_out,
     few_enough,
     numbers,
     several,
@@ -33,7 +35,7 @@ def read(text: str) -> tuple[ase.Atoms, list[str]]:
     """
     lines = text.split("\n")
     frames, head, mode = 1, 0, None
-    atoms, after = _structure(lines, 0, None)
+    atoms, after, notes = _structure(lines, 0, None)
     if after < len(lines) and len(numbers(lines[after])) >= 3:
         raise Unusable(
             f", line {after + 1}: line 7 promises {len(atoms)} atoms, but there are more. Correct the "
@@ -49,8 +51,8 @@ def read(text: str) -> tuple[ase.Atoms, list[str]]:
         else:
             continue
         frames += 1
-        atoms, after = _structure(lines, head, mode)
-    return atoms, several(frames)
+        atoms, after, notes = _structure(lines, head, mode)
+    return atoms, several(frames) + notes
 
 
 def _configuration(line: str) -> bool:
@@ -66,8 +68,8 @@ def _words(line: str) -> list[str]:
     return re.split("[!#]", line)[0].split()
 
 
-def _structure(lines: list[str], head: int, mode: int | None) -> tuple[ase.Atoms, int]:
-    """The structure whose head begins in a line, and the line behind its atoms (lines counted from 0).
+def _structure(lines: list[str], head: int, mode: int | None) -> tuple[ase.Atoms, int, list[str]]:
+    """The structure whose head begins in a line, the line behind its atoms (counted from 0), and notes.
 
     mode: the line that says "Direct", where it is not that of the head.
     """
@@ -89,17 +91,31 @@ def _structure(lines: list[str], head: int, mode: int | None) -> tuple[ase.Atoms
         first += 1
     direct = _direct(at(first - head).strip(), first + 1)
     first += 1
-    places = []
+    places, kinds = [], np.repeat(symbols, counts)
     for n in range(first, first + total):
         if n >= len(lines) or not lines[n].strip():
             raise Unusable(
                 f"line {head + 7} promises {total} atoms, but the file has only {n - first}: it is cut off, "
                 "or the number is wrong"
             )
-        places.append(coordinates(lines[n].split()[:3], n + 1))
+        words = lines[n].split()
+        places.append(coordinates(words[:3], n + 1))
+        _same_label(words[3:], kinds[n - first], n + 1)
     cell, places = np.array(vectors) * scale, np.array(places).reshape(-1, 3)
+    notes = far_out(places.tolist()) if direct else []
     places = places @ cell if direct else places * scale
-    return ase.Atoms(np.repeat(symbols, counts), positions=places, cell=cell, pbc=True), first + total
+    return ase.Atoms(kinds, positions=places, cell=cell, pbc=True), first + total, notes
+
+
+def _same_label(behind: list[str], kind: str, number: int) -> None:
+    """A label such as Li1 behind the coordinates, and flags, must not contradict the order of the species."""
+    flags = 3 if len(behind) > 2 and all(re.fullmatch(r"\.?[TF]\w*\.?", w, re.I) for w in behind[:3]) else 0
+    label = re.fullmatch(r"([A-Z][a-z]?)\d*", behind[flags]) if len(behind) > flags else None
+    if label and label[1] in KNOWN and label[1] != kind:
+        raise Unusable(
+            f", line {number}: the label is {behind[flags]}, but by the numbers of atoms this is {kind}. "
+            "Correct the one that is wrong."
+        )
 
 
 def _vector(line: str, number: int) -> list[float]:
@@ -139,7 +155,7 @@ def _species(names: str, numbers_of_atoms: str, head: int) -> tuple[list[str], l
     for symbol in symbols:
         element(symbol, head + 6)
     counts = _words(numbers_of_atoms)
-    if not counts or len(counts) != len(symbols) or not all(re.fullmatch(r"\d{1,9}", c) for c in counts):
+    if not counts or len(counts) != len(symbols) or not all(re.fullmatch(r"\d{1,18}", c) for c in counts):
         raise Unusable(
             f", line {head + 7}: {len(symbols)} species need as many numbers of atoms, but there is "
             f"{short(numbers_of_atoms.strip())!r}"

@@ -23,7 +23,21 @@ _NUMBER = ("_space_group_it_number", "_symmetry_int_tables_number")
 _HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
 _CODE = ("_space_group_it_coordinate_system_code", "_symmetry_it_coordinate_system_code")
 _UNREAD = ("_space_group_symop", "_symmetry_equiv", "_space_group_generator")
-_TRIVIAL = {"1", "-1", "c1", "ci", "c1^1", "ci^1", "c1.1", "ci.1", "triclinic", "anorthic"}
+_TRIVIAL = {
+    "1",
+    "-1",
+    "1.1",
+    "p1",
+    "p 1",
+    "c1",
+    "ci",
+    "c1^1",
+    "ci^1",
+    "c1.1",
+    "ci.1",
+    "triclinic",
+    "anorthic",
+}
 _TERM = r"(?:[xyz]|\d+\.?\d*(?:/[1-9]\d*)?|\.\d+)"
 SNAP = 0.008  # of a lattice vector: 0.33 and 0.333 are 1/3, 0.66 and 0.67 are 2/3
 FIT = (0.004, 0.02)  # of a metric tensor under an operation: what counts as the same, first strictly
@@ -65,11 +79,23 @@ def read(tags: Tags, cell: np.ndarray) -> Symmetry:
             "it is a modulated structure (superspace group), whose cell repeats no atom exactly. Give a "
             "commensurate approximation with ordinary symmetry operations."
         )
+    _once(tags)
     given = _listed(tags)
     if given is None:
         return _by_name(tags, cell)
     _fits_or_sentence(given, cell, "the listed symmetry operations")
     return _compared(given, tags, cell)
+
+
+def _once(tags: Tags) -> None:
+    """The same thing under its old and its new tag must be the same."""
+    for names in (_NUMBER, _HALL, _CODE):
+        values = {first(tags, (name,)) for name in names} - {None}
+        if len({value.replace(" ", "").replace("_", "").lower() for value in values}) > 1:
+            raise Unusable(f"{names[0]} and {names[1]} differ: {listed(sorted(values))}. Keep the right one.")
+    lists = [_group_of(_texts(tags, (name,))) for name in _OPERATIONS]
+    if None not in lists and not np.array_equal(*(np.sort(_key(*group)) for group in lists)):
+        raise Unusable(f"{_OPERATIONS[0]} and {_OPERATIONS[1]} differ. Keep the right list.")
 
 
 def _by_name(tags: Tags, cell: np.ndarray) -> Symmetry:
@@ -81,7 +107,7 @@ def _by_name(tags: Tags, cell: np.ndarray) -> Symmetry:
     hints += [
         tag
         for tag in tags
-        if re.search("schoenflies|point_group|laue", tag)
+        if re.search("schoenflies|point_group|laue|magn_name|magn_number", tag)
         and tag.startswith(("_space_group", "_symmetry"))
         and (first(tags, (tag,)) or "1").lower() not in _TRIVIAL
     ]
@@ -110,9 +136,9 @@ def _listed(tags: Tags) -> Group | None:
         texts, extra = _texts(tags, _MAGNETIC[:1]), _texts(tags, _MAGNETIC[1:])
     if not texts:
         return None
-    turns, shifts = _unique(*zip(*(_operation(text) for text in ("x,y,z", *texts)), strict=True))
+    turns, shifts = _group_of(texts)
     if extra:
-        _, centring = _unique(*zip(*(_operation(text) for text in ("x,y,z", *extra)), strict=True))
+        _, centring = _group_of(extra)
         turns = np.repeat(turns, len(centring), axis=0)
         shifts = (shifts[:, None] + centring).reshape(-1, 3)
         turns, shifts = _unique(turns, shifts)
@@ -126,6 +152,11 @@ def _listed(tags: Tags) -> Group | None:
             "One is missing or wrong: correct the list, or give the space group alone."
         )
     return Group("the listed operations", turns, shifts)
+
+
+def _group_of(texts: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Turns and shifts of operations, the identity among them; None where there are none."""
+    return _unique(*zip(*map(_operation, ("x,y,z", *texts)), strict=True)) if texts else None
 
 
 def _texts(tags: Tags, names: Iterable[str]) -> list[str]:

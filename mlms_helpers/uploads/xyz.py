@@ -12,6 +12,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from mlms_helpers.uploads._sentences import (
     KNOWN,
     Unusable,
+    as_float,
     coordinates,
     element,
     few_enough,
@@ -48,13 +49,14 @@ def read(text: str) -> tuple[ase.Atoms, list[str]]:
     said, bare = _comment(lines[first + 1], first + 2)
     cell = _lattice(said, first + 2)
     notes = several(frames)
-    if cell is None and "Lattice" in bare:
+    if cell is None and any(word == "Lattice" or word.lower().startswith("lattice=") for word in bare):
         raise Unusable(
             f', line {first + 2}: Lattice needs nine finite numbers in quotes, Lattice="ax ay az bx by bz '
             'cx cy cz"'
         )
     if cell is None and any("lattice=" in v.lower() for v in said.values()):
         notes.append("the word Lattice stands only inside another value, so there is no cell")
+    notes += _unread(said, first + 2, cell is None)
     column, width, strict = _columns(said.get("Properties"), first + 2)
     symbols, places, remarks = [], [], []
     for n in range(first + 2, first + 2 + count):
@@ -66,6 +68,11 @@ def read(text: str) -> tuple[ase.Atoms, list[str]]:
             )
         symbols.append(_species(words, column, n + 1, remarks))
         places.append(coordinates(words[column["pos"] : column["pos"] + 3], n + 1))
+        if "occupancy" in column and as_float(words[column["occupancy"]]) != 1:
+            raise Unusable(
+                f", line {n + 1}: the occupancy is {short(words[column['occupancy']])}, not 1. Give one "
+                "ordered arrangement, in which each site is filled or empty."
+            )
     periodic = _periodicity(said.get("pbc"), first + 2, cell is not None)
     atoms = ase.Atoms(symbols, positions=np.array(places).reshape(-1, 3), cell=cell, pbc=periodic)
     return atoms, [*notes, *dict.fromkeys(remarks)]
@@ -119,6 +126,17 @@ def _comment(line: str, number: int) -> tuple[dict[str, str], list[str]]:
     return said, bare
 
 
+def _unread(said: dict[str, str], number: int, no_cell: bool) -> list[str]:
+    """Notes on keys that may have meant a cell; complains about units that are not A."""
+    for key, value in said.items():
+        if "unit" in key.lower() and re.fullmatch(r"(?i)bohr|a\.?u\.?|nm|pm|m", value.strip()):
+            raise Unusable(f", line {number}: {short(key)} is {short(value)}, but lengths in A are needed")
+    cells = [key for key in said if re.fullmatch(r"(?i)(unit_?)?cell\w*|box\w*|tv\w*|vec_?\d", key)]
+    if cells and no_cell:
+        return [f"{short(cells[0])} is not read (only Lattice is), so there is no cell"]
+    return []
+
+
 def _lattice(said: dict[str, str], number: int) -> np.ndarray | None:
     if "Lattice" not in said:
         return None
@@ -164,7 +182,8 @@ def _columns(said: str | None, number: int) -> tuple[dict[str, int], int, bool]:
     kinds = [name for name in ("species", *_NUMBER_COLUMNS) if name in column]
     if not kinds or width.get("pos") != 3 or any(width[kind] != 1 for kind in kinds):
         raise Unusable(f", line {number}: Properties must name species and pos, as in species:S:1:pos:R:3")
-    return {name: column[name] for name in (*kinds, "pos")}, starts[-1], said is not None
+    read_too = [name for name in ("occupancy",) if name in column]
+    return {name: column[name] for name in (*kinds, "pos", *read_too)}, starts[-1], said is not None
 
 
 def _species(words: list[str], column: dict[str, int], number: int, remarks: list[str]) -> str:
