@@ -74,7 +74,9 @@ def main():
             )
             rows.append((name, errors))
         direct = nested(features, traps, column)
-        rows.append(("ridge, level asked directly, strength by inner folds", direct))
+        rows.append(
+            ("ridge, level asked directly (it is not told of pairs), strength by inner folds", direct)
+        )
         rows.append(
             ("**two steps and the coupling of pairs (the course's model)**", of(found, "course", label))
         )
