@@ -45,8 +45,11 @@ def lines(lab):
 
 
 def faults(lab):
-    """What JupyterLab says where a widget is missing, as far as it can be seen."""
-    said = lab.page.evaluate("() => document.querySelector('.jp-Notebook').innerText")
+    """What JupyterLab says where a widget is missing, as far as it can be seen; 00's text quotes it, too."""
+    said = lab.page.evaluate(
+        """() => [...document.querySelectorAll('.jp-Notebook .jp-OutputArea')].map(
+            area => area.innerText).join('\\n')"""
+    )
     return [text for text in ("model not found", "Error displaying", "Loading widget") if text in said]
 
 
