@@ -87,22 +87,25 @@ def dispersion(atoms):
 
 
 def ordering(atoms, log, steps):
-    """The bytes of an ordering's file: what DFT says of it after at most `steps` steps by its own forces.
+    """The bytes of an ordering's file: what DFT says of the lowest of at most `steps` steps by its forces.
 
     energy: eV, extrapolated to zero width of the occupations.  energy_chgnet_positions: that before the
-    steps.
+    steps.  dft_steps: those up to the lowest; a step can go uphill, as in o4-00.
     """
     atoms = relax(atoms)
     atoms.calc = calculator(log)
-    start = atoms.get_potential_energy()
-    optimizer = BFGS(atoms, logfile=None, maxstep=0.05)
-    optimizer.run(fmax=FMAX, steps=steps)
+    energies, places = [], []
+    for _ in BFGS(atoms, logfile=None, maxstep=0.05).irun(fmax=FMAX, steps=steps):
+        energies.append(atoms.get_potential_energy())
+        places.append((atoms.positions.copy(), atoms.get_forces()))
+    lowest = int(np.argmin(energies))
+    atoms.positions, forces = places[lowest]
     labels = {
-        "energy": atoms.get_potential_energy(),
-        "forces": atoms.get_forces(),
+        "energy": energies[lowest],
+        "forces": forces,
         "energy_d3": dispersion(atoms),
-        "energy_chgnet_positions": start,
-        "dft_steps": optimizer.nsteps,
+        "energy_chgnet_positions": energies[0],
+        "dft_steps": lowest,
     }
     structure = {"numbers": atoms.numbers, "positions": atoms.positions, "cell": atoms.cell.array}
     return npz_bytes({**structure, **atoms.info, **labels})
