@@ -13,6 +13,7 @@ Error bars come from families that a model has not seen, for each motif apart.
 
 import itertools
 from collections import Counter
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -116,9 +117,12 @@ def check(atoms: Atoms, name: str = "the structure") -> None:
     atoms: any.  Atoms are counted from 0 in the sentence.
     name: begins the sentence.
 
-    Looked for: what `uploads.check` looks for, other species than Li, P, O, N, no cell, no periodicity in
-    three directions, no O, no N, and nominal charges (Li +1, P +5, O -2, N -3) that do not add up to zero.
+    Looked for: what is no `ase.Atoms`, what `uploads.check` looks for, other species than Li, P, O, N, no
+    cell, no periodicity in three directions, no O, no N, and nominal charges (Li +1, P +5, O -2, N -3) that
+    do not add up to zero.
     """
+    if not hasattr(atoms, "positions"):
+        raise ValueError(f"{name}: one structure (ase.Atoms) is asked for, not a {type(atoms).__name__}")
     uploads.check(atoms, name)
     fault = _not_lipon(atoms)
     if fault:
@@ -165,12 +169,21 @@ def select(features: tuple[np.ndarray, pd.DataFrame], chosen: np.ndarray) -> tup
     """Features of some of the structures, as if `site_features` had been given these alone.
 
     features: of `site_features`.
-    chosen: numbers of structures, in the order wanted.
+    chosen: numbers of structures, in the order wanted, or a mask, True for those wanted.
 
     Returns (x, sites) as `site_features` does.
+    Raises ValueError for a number that is none of theirs, a mask of another length, and for none at all.
     """
     x, sites = features
-    groups = sites.groupby("structure").indices
+    groups, chosen = sites.groupby("structure").indices, np.asarray(chosen)
+    if chosen.dtype == bool:
+        if chosen.shape != (len(groups),):
+            raise ValueError(f"a mask of shape {chosen.shape} does not choose among {len(groups)} structures")
+        chosen = np.flatnonzero(chosen)
+    unknown = [number for number in chosen.ravel() if number not in groups]
+    if unknown or chosen.ndim != 1 or not len(chosen):
+        what = f"{unknown[0]} is none" if unknown else "choose at least one, in one list"
+        raise ValueError(f"the structures have the numbers 0 to {len(groups) - 1}: {what}")
     rows = [groups[number] for number in chosen]
     numbers = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
     rows = np.concatenate(rows)
@@ -200,8 +213,14 @@ def train(
 
     Returns `HoleTraps`.  Steps 2 and 3 are fitted to out-of-bag potentials: each family is predicted by the
     members that have not seen it; and judged on families left out of them.
-    Raises ValueError for structures without DFT results, and for too few families to judge the model by.
+    Raises ValueError for structures without DFT results, features of other structures, and for too few
+    families to judge the model by.
     """
+    structures = validated(structures)
+    statistics.whole("n_models", n_models)
+    statistics.whole("seed", seed, 0)
+    if not isinstance(strength, Real) or not 0 <= strength < np.inf:
+        raise ValueError(f"strength must be a finite number, 0 or more, not {strength!r}")
     for number, atoms in enumerate(structures):
         lacks = [key for key in ("family", "eps", "occ") if key not in atoms.info]
         lacks += [key for key in ("potential", "share") if key not in atoms.arrays]
@@ -209,7 +228,7 @@ def train(
             raise ValueError(
                 f"structure {number} lacks {', '.join(lacks)}: it needs results as those of lipon"
             )
-    x, sites = features or site_features(structures)
+    x, sites = _features_of(structures, features)
     potential = levels.from_oxygen(levels.site_potentials(structures), sites)
     families = np.array([atoms.info["family"] for atoms in structures])
     table, edges = levels.nitrogen_levels(structures), levels.band_edges(structures).host_edge.to_numpy()
@@ -289,8 +308,12 @@ def predict(
                     structure is unlike those of the training set
       in_domain     unlike is at most 1, and the motif is known from at least three families
       why           what is furthest out: the motif, or a descriptor
+    Raises ValueError as `site_features` does, for features of other structures, and for no model.
     """
-    x, sites = features or site_features(structures)
+    if not isinstance(model, HoleTraps):
+        raise ValueError(f"the model must be one of `train`, not a {type(model).__name__}")
+    structures = validated(structures)
+    x, sites = _features_of(structures, features)
     votes = linear.predict(model.committee, x)
     nitrogen = (sites.symbol == "N").to_numpy()
     bound = levels.motifs(structures)
@@ -373,6 +396,24 @@ def edge_features(potential: np.ndarray, sites: pd.DataFrame) -> np.ndarray:
         )  # the last O in part: a supercell must give the same
         rows.append([v @ tenth / tenth.sum(), v.std(), 1 - oxygen[here].mean()])
     return np.array(rows).reshape(-1, 3)
+
+
+def _features_of(structures, features):
+    """Those given, if they are the features of these structures, or computed."""
+    if features is None:
+        return site_features(structures)
+    if not (isinstance(features, tuple | list) and len(features) == 2):
+        raise ValueError("features must be the pair (x, sites) that `site_features` returns")
+    x, sites = features
+    own = levels.sites(structures, ANIONS)
+    if np.shape(x) != (len(own), len(FEATURES)) or not own.equals(sites[list(own)]):
+        raise ValueError(
+            f"these are not the features of these structures: x is {np.shape(x)}, but they have {len(own)} O "
+            f"and N sites and {len(FEATURES)} features each. `select` takes those of some structures."
+        )
+    if not np.isfinite(x).all():
+        raise ValueError("the features hold a value that is not a finite number")
+    return x, sites
 
 
 def _level_line(potential, bridge, true, groups):

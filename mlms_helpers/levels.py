@@ -18,7 +18,10 @@ from scipy.sparse.csgraph import connected_components
 from mlms_helpers.descriptors import neighbours
 from mlms_helpers.descriptors._checks import validated
 from mlms_helpers.rendering import PALETTE, as_written, same_length, style, vector
+from mlms_helpers.statistics import group_numbers, unmasked
 
+COLUMNS = ("structure", "atom", "motif", "group", "depth", "aligned", "pair_level", "pair_depth", "centroid")
+COLUMNS += ("orbital", "share")  # of `nitrogen_levels`, before those of PROVENANCE
 PROVENANCE = ("config", "family", "snapshot", "phase", "n_nitrogen", "temperature")
 WINDOW = 8.0  # eV below the host edge: the width of the O-2p valence band with room to spare
 HOST_WEIGHT = 0.1  # a band with less than this weight on the defect atoms belongs to the host
@@ -73,9 +76,15 @@ def from_oxygen(values: ArrayLike, sites: pd.DataFrame) -> np.ndarray:
     sites: one row a site, with the columns structure and symbol: see `sites`.
 
     Returns float64 [n_sites], eV.
+    Raises ValueError for values of another number than sites, and for a structure without O.
     """
-    values, where = np.asarray(values, float), sites.structure.to_numpy()
+    values, where = unmasked("values", values), sites.structure.to_numpy()
+    if values.shape != where.shape:
+        raise ValueError(f"values of shape {values.shape} do not belong to {len(where)} sites, one each")
     oxygen = (sites.symbol == "O").to_numpy()
+    without = np.setdiff1d(where, where[oxygen])
+    if len(without):
+        raise ValueError(f"structure {without[0]} has no O site to measure from")
     mean = pd.Series(values[oxygen]).groupby(where[oxygen]).mean()
     return values - mean.reindex(where).to_numpy()
 
@@ -106,7 +115,8 @@ def motifs(structures: list[Atoms]) -> pd.DataFrame:
         ]
         rows += [(number, int(a), k, first + int(g)) for a, k, g in zip(nitrogen, kinds, group, strict=True)]
         first += n_groups
-    return pd.DataFrame(rows, columns=["structure", "atom", "motif", "group"])
+    found = pd.DataFrame(rows, columns=["structure", "atom", "motif", "group"])
+    return found.astype({"structure": int, "atom": int, "group": int})  # also where there is no N
 
 
 def coupled(levels: ArrayLike, groups: ArrayLike, coupling: float) -> np.ndarray:
@@ -114,14 +124,21 @@ def coupled(levels: ArrayLike, groups: ArrayLike, coupling: float) -> np.ndarray
 
     levels: [..., n], eV, of each N for itself.
     groups: [n], which N belong together: the column group of `motifs`.
-    coupling: t, eV, between any two N of a group, 0 or more.
+    coupling: t, eV, between any two N of a group; of a pair only its size matters.
 
     Returns float64 [..., n], eV: for each N the highest eigenvalue of its group's matrix, with the levels on
     the diagonal and t beside it.  Two N: mean + sqrt((difference / 2)^2 + t^2); one alone keeps its level.
+    Raises ValueError for lengths that differ, a level or coupling that is no finite number, and a missing
+    group.
     """
-    levels = np.asarray(levels, float)
-    found = levels.copy()
-    _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    levels, coupling, numbers = unmasked("levels", levels), np.asarray(coupling), group_numbers(groups)
+    if levels.ndim == 0 or levels.shape[-1] != len(numbers):
+        raise ValueError(f"levels of shape {levels.shape} do not belong to {len(numbers)} groups, one each")
+    if coupling.shape or coupling.dtype.kind not in "iuf" or not np.isfinite(coupling):
+        raise ValueError(f"the coupling must be one finite number, eV, not {coupling}")
+    if not np.isfinite(levels).all():
+        raise ValueError("the levels hold a value that is not a finite number")
+    found, sizes = levels.copy(), np.bincount(numbers)
     order = np.argsort(numbers, kind="stable")
     for size in set(sizes[sizes > 1]):
         members = order[np.isin(numbers[order], np.flatnonzero(sizes == size))].reshape(-1, size)
@@ -184,8 +201,9 @@ def band_edges(structures: list[Atoms]) -> pd.DataFrame:
       top_level   highest occupied level of all, from `reference`
       empty_edge  lowest empty level, from `reference`
       gap         empty_edge - host_edge: the host's gap
+    Raises ValueError for a structure without such results, or whose results contradict one another.
     """
-    return pd.DataFrame([_edges(atoms)[0] for atoms in validated(structures, least=0)])
+    return pd.DataFrame([_edges(atoms, n)[0] for n, atoms in enumerate(validated(structures, least=0))])
 
 
 def host_zero(edges: pd.DataFrame, table: pd.DataFrame) -> float:
@@ -195,8 +213,12 @@ def host_zero(edges: pd.DataFrame, table: pd.DataFrame) -> float:
     table: one row a structure, in the same order, with the column n_nitrogen, as that of "lipon".
 
     Returns the mean `host_edge` of the structures without N, eV, from their O sites, like the column aligned
-    of `nitrogen_levels`.  Raises ValueError if each structure holds N, or for tables of different length.
+    of `nitrogen_levels`.  Raises ValueError if each structure holds N, or for tables of different length or
+    without their column.
     """
+    for wanted, given in (("host_edge", edges), ("n_nitrogen", table)):
+        if wanted not in given:
+            raise ValueError(f"a table lacks the column {wanted}: give those of `band_edges` and of the data")
     if len(edges) != len(table):
         raise ValueError(f"{len(edges)} band edges do not belong to a table of {len(table)} structures")
     without = (table.n_nitrogen == 0).to_numpy()
@@ -228,12 +250,13 @@ def nitrogen_levels(structures: list[Atoms]) -> pd.DataFrame:
 
     The level is a Kohn-Sham eigenvalue, not a charge-transition level: no relaxation, no correction
     of the gap.
+    Raises ValueError as `band_edges` does.
     """
     structures, rows = validated(structures, least=0), []
     bound = motifs(structures)
     for number, atoms in enumerate(structures):
-        edges, edge = _edges(atoms)
-        eps, occ, share = atoms.info["eps"], atoms.info["occ"], atoms.arrays["share"]
+        edges, edge = _edges(atoms, number)
+        eps, occ, share, _ = _bands(atoms, number)
         valence = np.flatnonzero((occ > 1) & (eps > eps[edge] - WINDOW))
         anions = share[np.isin(atoms.symbols, ["O", "N"])].sum(axis=0)
         here = bound[bound.structure == number]
@@ -258,7 +281,7 @@ def nitrogen_levels(structures: list[Atoms]) -> pd.DataFrame:
                     **{k: atoms.info[k] for k in PROVENANCE if k in atoms.info},
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else [*COLUMNS, *PROVENANCE])
 
 
 def nitrogen_content(structures: list[Atoms]) -> np.ndarray:
@@ -332,11 +355,36 @@ def _top(eps: np.ndarray, weight: np.ndarray, orbitals: float) -> float:
     return float(used @ eps / used.sum())
 
 
-def _edges(atoms: Atoms) -> tuple[dict, int]:
+def _bands(atoms: Atoms, number: int) -> list[np.ndarray]:
+    """eps, occ, share and potential of a structure, or a ValueError with its number."""
+    kept = {"eps": atoms.info, "occ": atoms.info, "share": atoms.arrays, "potential": atoms.arrays}
+    lacks = [name for name, where in kept.items() if name not in where]
+    if lacks:
+        raise ValueError(f"structure {number} lacks {', '.join(lacks)}: it needs results as those of lipon")
+    found = [np.asarray(kept[name][name], float) for name in kept]
+    eps, occ, share, _ = found
+    if eps.ndim != 1 or occ.shape != eps.shape or share.shape != (len(atoms), len(eps)):
+        raise ValueError(
+            f"structure {number}: eps {eps.shape}, occ {occ.shape} and share {share.shape} must have as many "
+            f"bands, and share {len(atoms)} atoms"
+        )
+    wrong = [name for name, values in zip(kept, found, strict=True) if not np.isfinite(values).all()]
+    if wrong:
+        raise ValueError(f"structure {number}: {wrong[0]} holds a value that is not a finite number")
+    if (np.diff(eps) < 0).any():
+        raise ValueError(f"structure {number}: the energies eps must ascend")
+    if not (occ < 1).any():
+        raise ValueError(f"structure {number} has no empty band, so no gap")
+    if "O" not in atoms.symbols:
+        raise ValueError(f"structure {number} holds no O: levels are measured from the O sites")
+    return found
+
+
+def _edges(atoms: Atoms, number: int) -> tuple[dict, int]:
     """Row of `band_edges` and the index of the host edge's band."""
-    eps, occ, share = atoms.info["eps"], atoms.info["occ"], atoms.arrays["share"]
+    eps, occ, share, potential = _bands(atoms, number)
     edge = host_edge(eps, occ, share, atoms.symbols == "N")
-    reference = atoms.arrays["potential"][atoms.symbols == "O"].mean()
+    reference = potential[atoms.symbols == "O"].mean()
     host, top, empty = eps[edge], eps[occ > 1].max(), eps[occ < 1].min()
     valence = np.flatnonzero((occ > 1) & (eps > host - WINDOW))
     oxygen, anions = (share[np.isin(atoms.symbols, kinds)][:, valence] for kinds in (["O"], ["O", "N"]))

@@ -243,3 +243,67 @@ def test_one_clear_error(lipon, change, words):
     change(atoms)
     with pytest.raises(ValueError, match=words):
         hole_traps.site_features([atoms])
+
+
+def test_a_host_has_no_levels(held_out, lipon):
+    host, doped = (next(a for a in lipon if ("N" in a.symbols) == with_n) for with_n in (False, True))
+    model = held_out[0]
+    found = hole_traps.predict(model, [host])
+    assert len(found) == 0 and list(found.columns) == list(hole_traps.predict(model, [doped]).columns)
+    assert hole_traps.warning(found) == ""
+    both = hole_traps.predict(model, iter([host, doped]))  # any iterable, read once
+    assert set(both.structure) == {1}
+    np.testing.assert_allclose(both.depth, hole_traps.predict(model, [doped]).depth, atol=1e-9)
+
+
+def test_a_mask_chooses_structures(lipon, features):
+    mask = np.arange(len(lipon)) == 31
+    x, sites = hole_traps.select(features, mask)
+    pd.testing.assert_frame_equal(sites, hole_traps.select(features, [31])[1])
+    np.testing.assert_array_equal(x, hole_traps.select(features, [31])[0])
+    for chosen, words in (
+        ([999], "999 is none"),
+        ([-1], "-1 is none"),
+        ([], "at least one"),
+        (mask[:9], "mask"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            hole_traps.select(features, chosen)
+
+
+def test_features_of_others_are_said(lipon, features, held_out):
+    x, sites = hole_traps.select(features, [6, 7])
+    for given, words in (
+        (hole_traps.select(features, [6]), "not the features of these structures"),
+        ((x[:, :-1], sites), "not the features"),
+        ((x, sites.assign(atom=sites.atom + 1)), "not the features"),
+        ((x * np.nan, sites), "not a finite number"),
+        (x, "the pair"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            hole_traps.predict(held_out[0], [lipon[6], lipon[7]], features=given)
+        with pytest.raises(ValueError, match=words):
+            hole_traps.train([lipon[6], lipon[7]], features=given)
+    with pytest.raises(ValueError, match="must be one of `train`"):
+        hole_traps.predict(None, [lipon[6]])
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        *(({"n_models": n}, "n_models must be a whole number") for n in (0, -1, 2.5, "a", True)),
+        *(({"strength": s}, "strength must be a finite number") for s in (-1, np.nan, np.inf, "a")),
+        *(({"seed": s}, "seed must be a whole number") for s in (-1, 1.5, "a", None)),
+    ],
+)
+def test_settings_that_cannot_be(lipon, settings, words):
+    with pytest.raises(ValueError, match=words):
+        hole_traps.train(lipon[:8], **settings)
+
+
+@pytest.mark.parametrize("what", [None, "POSCAR", []])
+def test_check_asks_for_one_structure(what):
+    with pytest.raises(ValueError, match="one structure"):
+        hole_traps.check(what)
+    with pytest.raises(ValueError):
+        hole_traps.train(what)

@@ -237,3 +237,75 @@ def test_the_smooth_edge_feels_disorder_and_not_nitrogen():
     _, per_y, per_1000_k = np.linalg.lstsq(x, edges.smooth_edge, rcond=None)[0]
     assert abs(per_y) < 0.2 and 0.25 < per_1000_k < 0.45
     assert edges.smooth_edge.std() < 0.8 * edges.host_edge.std()
+
+
+@pytest.mark.parametrize(
+    "energies, groups, t, words",
+    [
+        ([1.0, 2.0, 3.0], [0, 0], 0.5, r"shape \(3,\) do not belong to 2 groups"),
+        ([1.0, 2.0], [0, 0, 1], 0.5, "do not belong to 3 groups"),
+        (1.0, [0], 0.5, "do not belong"),
+        ([1.0, np.nan], [0, 1], 0.5, "not a finite number"),
+        (np.ma.array([1.0, 2.0], mask=[0, 1]), [0, 0], 0.5, "masked"),
+        ([1.0, 2.0], [0, np.nan], 0.5, "no group"),
+        ([1.0, 2.0], [0, None], 0.5, "no group"),
+        ([1.0, 2.0], [[0, 0]], 0.5, "vector"),
+        *(([1.0, 2.0], [0, 0], t, "one finite number") for t in (np.nan, np.inf, None, "a", [0.5, 0.6])),
+    ],
+)
+def test_levels_that_cannot_couple_are_said(energies, groups, t, words):
+    with pytest.raises(ValueError, match=words):
+        levels.coupled(energies, groups, t)
+
+
+def no_key(key, where):
+    return lambda atoms: getattr(atoms, where).pop(key)
+
+
+def replaced(key, change, where="info"):
+    def apply(atoms):
+        getattr(atoms, where)[key] = change(getattr(atoms, where)[key])
+
+    return apply
+
+
+@pytest.mark.parametrize("function", [levels.band_edges, levels.nitrogen_levels])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        *((no_key(key, "info"), f"1 lacks {key}") for key in ("eps", "occ")),
+        *((no_key(key, "arrays"), f"1 lacks {key}") for key in ("share", "potential")),
+        (replaced("eps", lambda eps: eps[:-3]), "as many bands"),
+        (replaced("share", lambda share: share[:, :-2], "arrays"), "as many bands"),
+        (replaced("eps", lambda eps: eps * np.nan), "1: eps holds a value that is not a finite number"),
+        (replaced("potential", lambda v: v * np.inf, "arrays"), "1: potential holds"),
+        (replaced("eps", lambda eps: eps[::-1]), "must ascend"),
+        (replaced("occ", lambda occ: 0 * occ + 2), "no empty band"),
+        (replaced("occ", lambda occ: 0 * occ), "no occupied band"),
+        (lambda atoms: atoms.symbols.__setitem__(atoms.symbols == "O", "S"), "1 holds no O"),
+    ],
+)
+def test_results_that_are_missing_or_contradict_one_another_are_said(lipon, function, change, words):
+    atoms = lipon.structures[6].copy()
+    change(atoms)
+    with pytest.raises(ValueError, match=words):
+        function([lipon.structures[6], atoms])
+
+
+def test_hosts_alone_have_tables_without_rows(lipon):
+    hosts = [a for a in lipon.structures if "N" not in a.symbols][:2]
+    doped = [a for a in lipon.structures if "N" in a.symbols][:2]
+    assert list(levels.nitrogen_levels(hosts).columns) == list(levels.nitrogen_levels(doped).columns)
+    assert len(levels.nitrogen_levels(hosts)) == 0
+    empty, full = levels.motifs(hosts), levels.motifs(doped)
+    assert len(empty) == 0 and (empty.dtypes.drop("motif") == full.dtypes.drop("motif")).all()
+
+
+def test_values_of_other_sites_are_said(lipon):
+    table = pd.DataFrame({"structure": [0, 0, 1], "symbol": ["O", "N", "N"]})
+    with pytest.raises(ValueError, match="structure 1 has no O site"):
+        levels.from_oxygen([1.0, 2.0, 3.0], table)
+    with pytest.raises(ValueError, match=r"shape \(2,\) do not belong to 3 sites"):
+        levels.from_oxygen([1.0, 2.0], table)
+    with pytest.raises(ValueError, match="lacks the column n_nitrogen"):
+        levels.host_zero(levels.band_edges(lipon.structures[:1]), pd.DataFrame({"a": [1]}))
