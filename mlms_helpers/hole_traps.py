@@ -13,7 +13,6 @@ Error bars come from families that a model has not seen, for each motif apart.
 
 import itertools
 from collections import Counter
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -217,10 +216,6 @@ def train(
     families to judge the model by.
     """
     structures = validated(structures)
-    statistics.whole("n_models", n_models)
-    statistics.whole("seed", seed, 0)
-    if not isinstance(strength, Real) or not 0 <= strength < np.inf:
-        raise ValueError(f"strength must be a finite number, 0 or more, not {strength!r}")
     for number, atoms in enumerate(structures):
         lacks = [key for key in ("family", "eps", "occ") if key not in atoms.info]
         lacks += [key for key in ("potential", "share") if key not in atoms.arrays]
@@ -310,9 +305,9 @@ def predict(
       why           what is furthest out: the motif, or a descriptor
     Raises ValueError as `site_features` does, for features of other structures, and for no model.
     """
+    structures = validated(structures)
     if not isinstance(model, HoleTraps):
         raise ValueError(f"the model must be one of `train`, not a {type(model).__name__}")
-    structures = validated(structures)
     x, sites = _features_of(structures, features)
     votes = linear.predict(model.committee, x)
     nitrogen = (sites.symbol == "N").to_numpy()

@@ -1,7 +1,11 @@
 """Straight lines in many descriptors, solved exactly."""
 
+from numbers import Real
+
 import numpy as np
 import scipy.linalg
+
+from mlms_helpers.statistics import unmasked
 
 
 def ridge(
@@ -27,21 +31,24 @@ def ridge(
 
     Returns float64 [n_features + 1], constant first, in the units of x and y: see `predict`.  The slope of a
     constant feature is 0.
-    Raises ValueError for shapes that do not fit, a value that is not finite, a negative strength or weight,
-    and weights that are all zero.
+    Raises ValueError for shapes that do not fit, a value that is masked or not finite, a strength or
+    least_spread that is no finite number from 0 up, a negative weight, and weights that are all zero.
     A. E. Hoerl and R. W. Kennard, Technometrics 12, 55 (1970).
     """
-    x, y = np.asarray(x, float), np.asarray(y, float)
+    for name, value in (("strength", strength), ("least_spread", least_spread)):
+        if not isinstance(value, Real) or not 0 <= value < np.inf:
+            raise ValueError(f"ridge: {name} must be a number, finite and not negative; it is {value!r}")
+    x, y = unmasked("x", x), unmasked("y", y)
     x = x[:, None] if x.ndim == 1 else x
-    weights = np.ones(len(y)) if weights is None else np.asarray(weights, float)
+    weights = np.ones(y.shape) if weights is None else unmasked("weights", weights)
     if x.ndim != 2 or y.shape != (len(x),) or weights.shape != y.shape:
         raise ValueError(
             f"ridge: x {x.shape}, y {y.shape}, weights {weights.shape} must have one row a sample"
         )
     if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(weights).all()):
         raise ValueError("ridge: x, y or weights hold a value that is not a finite number")
-    if strength < 0 or (weights < 0).any() or not weights.any():
-        raise ValueError("ridge: no strength or weight may be negative, and some weight must be above zero")
+    if (weights < 0).any() or not weights.any():
+        raise ValueError("ridge: no weight may be negative, and some weight must be above zero")
     spread = np.maximum((x - x[0]).std(axis=0), least_spread)
     spread[spread == 0] = 1.0
     x, y, weights = x[weights > 0], y[weights > 0], weights[weights > 0] / weights.sum()

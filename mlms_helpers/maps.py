@@ -6,6 +6,7 @@ and `draw` colours them by a column.  (`linked_map.LinkedMap` links each point w
 
 import re
 import warnings
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from .plots import legend_outside
 from .rendering import BLANK, CYCLE, MARKERS, as_written, axis_label, style
+from .statistics import unmasked, whole
 
 
 def pca(x: ArrayLike, n: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -30,8 +32,8 @@ def pca(x: ArrayLike, n: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises ValueError for values that are not finite, fewer than two points, or n beyond what there is.
     K. Pearson, Philos. Mag. 2, 559 (1901).
     """
-    x = points(x)
-    if not 1 <= n <= min(x.shape):
+    x, n = points(x), whole("the number of components", n)
+    if n > min(x.shape):
         raise ValueError(f"{n} components cannot be had from {x.shape[0]} points with {x.shape[1]} features")
     centred = x - x.mean(axis=0)
     _, spread, components = np.linalg.svd(centred, full_matrices=False)
@@ -58,12 +60,15 @@ def umap(
     meaning.  The same arguments give the same map on one machine; other processors may draw another one.
     Importing the package takes about 1 s (longer the first time), the first call in a kernel about 5 to 10 s
     of compiling, then 1,000 points 2 s.
-    Raises ValueError for values that are not finite, or not 2 <= neighbours < n_points.
+    Raises ValueError for values that are masked or not finite, not 2 <= neighbours < n_points, and a
+    min_distance that is not from 0 to 1.
     L. McInnes, J. Healy and J. Melville, arXiv:1802.03426 (2018); on the start, D. Kobak and G. C. Linderman,
     Nat. Biotechnol. 39, 156 (2021).
     """
-    x = points(x)
+    x, seed = points(x), whole("seed", seed, 0)
     neighbours = _whole(neighbours, 2, len(x))
+    if not isinstance(min_distance, Real) or not 0 <= min_distance <= 1:
+        raise ValueError(f"min_distance must be a number from 0 to 1, not {min_distance!r}")
     if start not in ("pca", "random"):
         raise ValueError(f"start must be 'pca' or 'random', not {start!r}")
     places = pca(x)[0] if start == "pca" else np.random.default_rng(seed).uniform(size=(len(x), 2))
@@ -213,7 +218,7 @@ def _natural(word):
 
 def points(x: ArrayLike, columns: int | None = None) -> np.ndarray:
     """Points as float64 [n_points, n_features]; ValueError where they are no table of finite numbers."""
-    x = np.asarray(x, float)
+    x = unmasked("points", x)
     if x.ndim != 2 or len(x) < 2 or (columns and x.shape[1] != columns):
         wide = f", with {columns} columns" if columns else ""
         raise ValueError(f"points must come as rows of a table, at least two{wide}, not with shape {x.shape}")
@@ -231,8 +236,11 @@ def _pair(x, xy, neighbours):
 
 
 def _whole(neighbours, least, n):
-    if neighbours != int(neighbours) or not least <= neighbours < n:
-        raise ValueError(
-            f"neighbours must be a whole number from {least} to {n - 1} for {n} points, not {neighbours}"
-        )
-    return int(neighbours)
+    try:
+        if whole("neighbours", neighbours, least) < n:
+            return int(neighbours)
+    except ValueError:
+        pass
+    raise ValueError(
+        f"neighbours must be a whole number from {least} to {n - 1} for {n} points, not {neighbours}"
+    )

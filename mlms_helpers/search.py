@@ -249,12 +249,20 @@ def _attempt(objective, number, hyperparameters):
     """Runs in a worker.  Returns trial number, error, seconds, why it failed."""
     start, error, failure = time.perf_counter(), math.nan, ""
     try:
-        error = float(objective(**hyperparameters))
-        if not math.isfinite(error):
-            error, failure = math.nan, f"the error is {error}"
+        answer = objective(**hyperparameters)
+        error, failure = _finite(answer)
     except ValueError as problem:
         failure = str(problem) or "ValueError"
     return number, error, time.perf_counter() - start, failure
+
+
+def _finite(answer):
+    """The answer of an objective as a number, and what is wrong with it."""
+    try:
+        error = float(answer)
+    except (TypeError, ValueError):
+        return math.nan, f"the objective returns a {type(answer).__name__}, not a number"
+    return (error, "") if math.isfinite(error) else (math.nan, f"the error is {error}")
 
 
 def _keep(study, distributions, hyperparameters, number, error, seconds, failure):

@@ -72,10 +72,12 @@ def bootstrap_weights(groups: Sequence, n_models: int, seed: int = 0) -> np.ndar
     seed: of the draws.
 
     Returns float64 [n_models, n_samples].
-    Raises ValueError as `group_numbers`.
+    Raises ValueError as `group_numbers`, for no sample, and for n_models or seed that are no whole numbers.
     B. Efron, Ann. Stat. 7, 1 (1979).
     """
-    which = group_numbers(groups)
+    which, n_models, seed = group_numbers(groups), whole("n_models", n_models), whole("seed", seed, 0)
+    if len(which) == 0:
+        raise ValueError("there is no sample to draw from")
     n = which.max() + 1
     rng = np.random.default_rng(seed)
     return np.array(
@@ -106,6 +108,7 @@ def bootstrap_interval(
     `group_numbers`.
     B. Efron, Ann. Stat. 7, 1 (1979).
     """
+    n = whole("the number of draws", n)
     both = [unmasked("residuals", r) for r in (residuals, minus) if r is not None]
     which = np.arange(both[0].size) if groups is None else group_numbers(groups)
     if any(r.shape != which.shape or r.ndim != 1 for r in both):

@@ -92,7 +92,8 @@ def beside(views: Sequence["StructureView"], titles: Sequence[str]) -> "Beside":
     views: of `structure`, small enough to stand in a row: two of 340 CSS pixels.
     titles: one above each.
 
-    Returns a widget; `.views` are the views.   Raises ValueError where there is not one title a view.
+    Returns a widget; `.views` are the views.
+    Raises ValueError where there is not one title a view, or no view.
     """
     return Beside(views, titles)
 
@@ -305,6 +306,8 @@ class Beside(ipywidgets.HBox):
     def __init__(self, views: Sequence[StructureView], titles: Sequence[str]) -> None:
         if len(views) != len(titles):
             raise ValueError(f"{len(views)} views need as many titles, not {len(titles)}")
+        if not views or not all(isinstance(view, StructureView) for view in views):
+            raise ValueError("views of `structure` are asked for, at least one")
         self.views, self._titles = list(views), list(titles)
         wide = {"width": f"{100 / len(views):.4g}%"}  # else the words below a view set its width
         heads = [ipywidgets.HTML(f"<b>{html.escape(title)}</b>") for title in titles]
@@ -412,6 +415,8 @@ def _layers(atoms, highlight, colours, scheme):
 
 def _checked(atoms, highlight, colours):
     """highlight as a list of int, colours as an array, NaN for none, or None; else ValueError."""
+    if not hasattr(atoms, "positions"):
+        raise ValueError(f"one structure (ase.Atoms) is asked for, not a {type(atoms).__name__}")
     if not len(atoms):
         raise ValueError("there are no atoms to show")
     if not np.isfinite(atoms.positions).all() or not np.isfinite(atoms.cell.array).all():
@@ -511,7 +516,12 @@ def _element_colours(atoms):
 
 
 def _range(colours, limits):
-    low, high = limits or (np.nanmin(colours), np.nanmax(colours))
+    if limits is not None:
+        ends = np.asarray(limits, float)
+        if ends.shape != (2,) or not np.isfinite(ends).all() or not ends[0] < ends[1]:
+            raise ValueError(f"limits must be two numbers, the lower one first, not {limits}")
+        return tuple(ends)
+    low, high = np.nanmin(colours), np.nanmax(colours)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 

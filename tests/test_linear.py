@@ -150,3 +150,17 @@ def test_columns_that_add_up_to_zero_but_for_rounding_are_one_less(seed):
     )
     elsewhere = linear.predict(line, x + rng.normal(size=(300, 1)) * [1, -1, 0])
     assert np.abs(elsewhere).max() < 50, "rounding has made a slope"
+
+
+def test_what_is_masked_is_no_number():
+    x, y = np.arange(6.0), 2 * np.arange(6.0)
+    for hidden in ((np.ma.array(x, mask=x > 4), y), (x, np.ma.array(y, mask=y > 8))):
+        with pytest.raises(ValueError, match="1 values are masked"):
+            linear.ridge(*hidden, 0.0)
+
+
+@pytest.mark.parametrize("value", [-1, np.nan, np.inf, "a", None])
+def test_strengths_that_cannot_be(value):
+    for settings in ({"strength": value}, {"strength": 0.0, "least_spread": value}):
+        with pytest.raises(ValueError, match="must be a number, finite and not negative"):
+            linear.ridge(np.arange(6.0), np.arange(6.0), **settings)

@@ -161,3 +161,20 @@ def test_words_come_in_their_own_order_and_as_they_are_written():
         XY, ["b$_$", "$5", "$6", "$5 and $6", "c"], label="$_$", axes=("$_$", "$^$"), title="$_$"
     )
     assert shown(figure, "$5 and $6 (1)") and plots.png(figure)
+
+
+def test_what_is_masked_is_no_point():
+    x = np.random.default_rng(0).normal(size=(9, 3))
+    with pytest.raises(ValueError, match="masked"):
+        maps.pca(np.ma.array(x, mask=x > 1))
+
+
+@pytest.mark.parametrize("settings", [{"min_distance": d} for d in (-1, 2, np.nan, "a")] + [{"seed": 1.5}])
+def test_settings_of_a_map_that_cannot_be(settings):
+    with pytest.raises(ValueError, match="must be a"):
+        maps.umap(np.random.default_rng(0).normal(size=(30, 3)), neighbours=5, **settings)
+    for n in (1.5, "a"):
+        with pytest.raises(ValueError, match="whole number"):
+            maps.pca(np.eye(4), n)
+        with pytest.raises(ValueError, match="whole number"):
+            maps.neighbours_kept(np.eye(4), np.eye(4)[:, :2], n)

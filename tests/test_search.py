@@ -420,3 +420,10 @@ def test_the_page_about_searching_runs(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "search.png").exists()
+
+
+@pytest.mark.parametrize("answer, kind", [(None, "NoneType"), ("low", "str"), (1j, "complex")])
+def test_an_answer_that_is_no_number_is_a_failed_trial_with_its_reason(tmp_path, answer, kind):
+    table = search.run(lambda a: answer, {"a": (0.0, 1.0)}, tmp_path / "a.log", trials=2)
+    assert table.error.isna().all()
+    assert list(table.failure) == [f"the objective returns a {kind}, not a number"] * 2

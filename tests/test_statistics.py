@@ -232,3 +232,16 @@ def test_no_two_members_of_two_seeds_share_a_stream():
     assert (
         np.abs(np.corrcoef(first) - np.eye(100)).max() < 0.4
     )  # of 4,950 pairs; 0.07 is one standard deviation
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5, "a", True])
+def test_numbers_of_draws_that_cannot_be(n):
+    with pytest.raises(ValueError, match="whole number"):
+        statistics.bootstrap_weights([0, 1], n)
+    with pytest.raises(ValueError, match="whole number"):
+        statistics.bootstrap_interval(np.array([1.0, 2.0]), n=n)
+
+
+def test_no_sample_to_draw_from():
+    with pytest.raises(ValueError, match="no sample"):
+        statistics.bootstrap_weights([], 3)

@@ -700,15 +700,15 @@ def test_each_setting_of_a_space_group_is_known_by_symbol_hall_and_operations(en
     assert counts[0] is None or len(triplets) % counts[0] == 0
 
 
-HEXAGONAL = (3.25, 3.25, 5.2, 90, 90, 120)
+ZINCITE = (3.25, 3.25, 5.2, 90, 90, 120)
 
 
 @pytest.mark.parametrize("digits", [2, 3, 4])
 @pytest.mark.parametrize(
     "group, cell, sites, formula",
     [
-        ("P 63 m c", HEXAGONAL, [("Zn", 1 / 3, 2 / 3, 0), ("O", 1 / 3, 2 / 3, 0.38)], "O2Zn2"),
-        ("P 63/m m c", HEXAGONAL, [("Mg", 1 / 3, 2 / 3, 0.25)], "Mg2"),
+        ("P 63 m c", ZINCITE, [("Zn", 1 / 3, 2 / 3, 0), ("O", 1 / 3, 2 / 3, 0.38)], "O2Zn2"),
+        ("P 63/m m c", ZINCITE, [("Mg", 1 / 3, 2 / 3, 0.25)], "Mg2"),
         ("P -3 m 1", (4.24, 4.24, 6.84, 90, 90, 120), [("Cd", 0, 0, 0), ("I", 1 / 3, 2 / 3, 0.25)], "CdI2"),
         (
             "P 32 2 1",
@@ -745,3 +745,88 @@ def test_remarks_on_what_looks_wrong():
         read(poscar.format("Li2"), "POSCAR")
     with pytest.raises(ValueError, match="names two elements"):
         read(cif("", cell, [("Li/Na1", "?", 0.1, 0.2, 0.3)]))
+
+
+@pytest.mark.parametrize(
+    "head, words",
+    [
+        (number(14) + "\n_space_group_IT_number 15", ["14 and 15", "differ"]),
+        (
+            "_space_group_name_Hall '-P 2yn'\n_symmetry_space_group_name_Hall '-P 2ybc'",
+            ["-P 2ybc and -P 2yn", "differ"],
+        ),
+        (
+            operations(*P21C) + "\n" + operations(P21C[0], P21C[2], tag="_symmetry_equiv_pos_as_xyz"),
+            ["_symmetry_equiv_pos_as_xyz", "differ"],
+        ),
+        ('_space_group_magn.name_BNS "P 2_1\'/c"', ["magn_name_bns", "not read"]),
+    ],
+)
+def test_one_thing_under_two_tags_must_be_one(head, words):
+    with pytest.raises(ValueError) as caught:
+        read(cif(head))
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_the_same_operations_under_two_tags():
+    head = operations(*P21C) + "\n" + operations(*P21C[::-1], tag="_symmetry_equiv_pos_as_xyz")
+    assert_same_crystal(read(cif(head)), by_group("P 1 21/c 1"))
+
+
+def test_two_lists_of_displacements_are_no_contradiction():
+    more = "loop_\n_atom_site_aniso_label\n_atom_site_aniso_U_11\n{} 0.01\n"
+    assert_same_crystal(read(more.format("Li1").join([cif(), more.format("P1")])), by_group("P 1"))
+
+
+def test_unknown_fractions_beside_cartesian_coordinates():
+    columns = "label type_symbol fract_x fract_y fract_z Cartn_x Cartn_y Cartn_z"
+    atoms = read(cif("", ORTHORHOMBIC, ["Li1 Li ? ? ? 1 2 3"], columns))
+    np.testing.assert_allclose(atoms.positions, [[1, 2, 3]])
+    with pytest.raises(ValueError, match="lacks _atom_site_fract_z"):
+        read(cif("", ORTHORHOMBIC, ["Li1 Li 0.1 0.2"], "label type_symbol fract_x fract_y"))
+
+
+def test_a_line_that_stands_twice_is_a_note():
+    atoms = read(cif("", ORTHORHOMBIC, ["Li1 Li 0.1 0.2 0.3", "Li2 Li 1.1 0.2 0.3"]))
+    assert len(atoms) == 1 and "repeats the place of another" in atoms.info["note"]
+
+
+@pytest.mark.parametrize(
+    "comment, words",
+    [
+        ('Lattice="9 0 0 0 9 0 0 0 9', ["nine", "quotes"]),
+        (f"{BOX} units=bohr", ["units is bohr", "A are needed"]),
+        (f'{BOX} length_unit="nm"', ["length_unit is nm"]),
+    ],
+)
+def test_a_comment_line_that_is_not_closed_or_has_other_units(comment, words):
+    with pytest.raises(ValueError) as caught:
+        xyz(comment)
+    assert all(word in str(caught.value) for word in ["line 2", *words])
+
+
+@pytest.mark.parametrize("key", ["cell", "box", "Tv_1", "unit_cell"])
+def test_a_cell_under_another_key_is_a_note(key):
+    atoms = xyz(f'{key}="9 0 0 0 9 0 0 0 9"')
+    assert not atoms.cell.any() and atoms.info["note"].startswith(f"{key} is not read")
+
+
+def test_a_column_of_occupancies():
+    comment, rows = f"{BOX} Properties=species:S:1:pos:R:3:occupancy:R:1", "O 0 0 0 1.0\nH 0.96 0 0 {}\n"
+    assert len(xyz(comment, rows.format(1))) == 2
+    with pytest.raises(ValueError, match=r"line 4: the occupancy is 0\.5"):
+        xyz(comment, rows.format(0.5))
+
+
+def test_flags_and_labels_behind_the_coordinates():
+    rows = "0.1 0.2 0.3 F F F\n0.5 0.5 0.5 T F T O1\n0.8 0.1 0.1 .FALSE. T T O2\n"  # F is no fluorine here
+    assert len(read(f"t\n1.0\n{VECTORS}Selective\nDirect\n{rows}", "POSCAR")) == 3
+    with pytest.raises(ValueError, match="line 11: the label is Li1"):
+        read(f"t\n1.0\n{VECTORS}Selective\nDirect\n{rows.replace('O1', 'Li1')}", "POSCAR")
+    with pytest.raises(ValueError, match="10,000,000,000 atoms are too many"):
+        read(f"t\n1.0\n{VECTORS.replace('1 2', '1 9999999999')}Direct\n{rows}", "POSCAR")
+
+
+def test_a_vector_that_is_no_number_is_called_a_vector():
+    with pytest.raises(ValueError, match=r"line 3: 'nan' is not a finite number, one of .* lattice vector"):
+        read(f"t\n1.0\n{VECTORS.replace('7.2', 'nan')}Direct\n{FIRST}", "POSCAR")

@@ -167,3 +167,21 @@ def test_views_beside_each_other(capsys):
     assert wide == max(w for w, _ in sizes) and abs(high - sum(h for _, h in sizes)) <= 1
     with pytest.raises(ValueError, match="2 views need as many titles, not 1"):
         views.beside(both, ["water"])
+
+
+@pytest.mark.parametrize("limits", [(2, 1), (1, 1), (np.nan, 1), (0, np.inf), (1,), 3])
+def test_limits_that_are_none(limits):
+    atoms = Atoms("HO", [[0, 0, 0], [0, 0, 1]])
+    with pytest.raises(ValueError, match="limits must be two numbers"):
+        views.static(atoms, colours=[1.0, 2.0], limits=limits)
+    with pytest.raises(ValueError, match="limits must be two numbers"):
+        views.structure(atoms, colours=[1.0, 2.0], limits=limits)
+
+
+def test_what_is_no_structure_or_no_view_is_said():
+    with pytest.raises(ValueError, match="one structure"):
+        views.static([Atoms("H")])
+    with pytest.raises(ValueError, match="at least one"):
+        views.beside([], [])
+    with pytest.raises(ValueError, match="views of"):
+        views.beside([Atoms("H")], ["a"])

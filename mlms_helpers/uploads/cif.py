@@ -70,7 +70,9 @@ def read(text: str) -> tuple[ase.Atoms, list[str]]:
     _against_multiplicities(tags, sites, images, said.kind, len(group.turns), notes)
     _against_volume(tags, cell, notes)
     if len(group.turns) == 1 and len(symbols) < len(sites):
-        notes.append(f"{len(sites) - len(symbols)} lines that repeat the place of another were left out")
+        notes.append(
+            f"the list has {len(sites)} lines for {len(symbols)} atoms: one repeats the place of another"
+        )
     return ase.Atoms(symbols, scaled_positions=places, cell=cell, pbc=True), notes
 
 
