@@ -28,6 +28,8 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
+from mlms_helpers import published as _published
+
 STRUCTURES = "configurations.extxyz"
 
 
@@ -96,6 +98,21 @@ def load(name: str) -> Dataset:
         else:
             table = table.merge(pd.read_csv(here / file), on="config", how="left", validate="one_to_one")
     return Dataset(structures, table, card)
+
+
+def published(name: str, *, download: bool = True) -> Dataset:
+    """Data that others have published, from their repositories; none of it is shipped with the course.
+
+    name: one of `published.READERS`; an unknown name is answered with the list.
+    download: fetch what is not yet on this machine (default); False for what must go on without a network.
+
+    Returns Dataset(structures, table, card): a list of `ase.Atoms` in the order of the rows of the table
+    (none where the files hold none), a DataFrame, and what it holds, with units, source and
+    licence.  Every file is compared with its SHA-256 each time.  Files lie in the user's cache; a machine
+    without a network reads them from the folder that the environment variable MLMS_DATA_MIRROR names.
+    Raises ValueError for an unknown name, OSError where a file cannot be had; the sentence says what helps.
+    """
+    return Dataset(*_published.read(name, download=download))
 
 
 def check(name: str) -> list[str]:
