@@ -75,14 +75,16 @@ def crystal_field(
     for number, (atoms, q) in enumerate(zip(structures, _charges(structures, charges), strict=True)):
         i, j, r, d = distinct_neighbours(atoms, cutoff, number)
         w = COULOMB * q[j] * cutoff_function(d, cutoff)
-        tensor, field = np.zeros((len(atoms), 3, 3)), np.zeros((len(atoms), 3))
         traceless = 3 * r[:, :, None] * r[:, None, :] - (d**2)[:, None, None] * np.eye(3)
-        np.add.at(tensor, i, (w / d**5)[:, None, None] * traceless)
-        np.add.at(field, i, -(w / d**3)[:, None] * r)
+        pairs = np.column_stack(
+            [((w / d**5)[:, None, None] * traceless).reshape(-1, 9), -(w / d**3)[:, None] * r]
+        )
+        sums = np.stack([np.bincount(i, column, len(atoms)) for column in pairs.T], axis=1)
+        tensor, field = sums[:, :9].reshape(-1, 3, 3), sums[:, 9:]
         bond, direction = np.full(len(atoms), float(cutoff)), np.zeros((len(atoms), 3))
         cations = np.flatnonzero(q[j] > 0)
-        for p in cations[np.argsort(-d[cations], kind="stable")]:  # the nearest comes last
-            bond[i[p]], direction[i[p]] = d[p], r[p] / d[p]
+        p = cations[np.argsort(-d[cations], kind="stable")]
+        bond[i[p]], direction[i[p]] = d[p], r[p] / d[p][:, None]  # the nearest comes last, and stays
         along = (field * direction).sum(axis=1)
         size = np.linalg.norm(field, axis=1)
         rows.append(np.column_stack([np.linalg.eigvalsh(tensor), size, along, bond]))
