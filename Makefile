@@ -37,9 +37,10 @@ lab: setup  ## open the course in JupyterLab; installs it into .venv first, wher
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m jupyterlab $(START) $(if $(ROOT_USER),--allow-root) $(LAB_FLAGS)
 
 # One pytest for all; a notebook or a module stays in one process (loadscope), cell by cell.  In the order of collection
-# the browser tests, whose modules take longest, come first, and no process waits for them at the end.
+# the browser tests, whose modules take longest, come first, and no process waits for them at the end.  BLAS gets one
+# thread each: with two, those of the processes wait for each other, which costs a third of a notebook's time.
 test: lint  ## run every test: lint, unit, property-based, notebooks, browser
-	$(BIN)/python -m pytest tests $(wildcard notebooks) --nbval --nbval-current-env --nbval-cell-timeout=900 \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests $(wildcard notebooks) --nbval --nbval-current-env --nbval-cell-timeout=900 \
 	    --nbval-sanitize-with tests/nbval-sanitize.cfg -n $(JOBS) --dist loadscope --no-loadscope-reorder \
 	    $(TEST_FLAGS)
 
