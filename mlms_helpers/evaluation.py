@@ -447,7 +447,10 @@ class TestSet:
         return len(self._true)
 
     def __repr__(self):
-        return f"test set of {len(self)} samples, looked at {len(self.looks)} times"
+        times = {0: "never looked at", 1: "looked at once"}.get(
+            len(self.looks), f"looked at {len(self.looks)} times"
+        )
+        return f"test set of {len(self)} samples, {times}"
 
     def _repr_html_(self):
         agreed = "" if self._allowed is None else f" of {self._allowed} agreed"

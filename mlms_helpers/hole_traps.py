@@ -350,7 +350,7 @@ def warning(found: pd.DataFrame) -> str:
     feature = FEATURES[feature_names().index(row.why)]
     what = f"the {feature} at"
     if feature.kind == "neighbours":
-        what = f"the number of {feature.species} atoms about {feature.distance} A from"
+        what = f"the number of {feature.species} atoms about {feature.distance} Å from"
     return (
         "Warning: this structure is unlike anything in the training set "
         f"({row.unlike:.1f} times as far out as what counts as familiar). What stands out most is "

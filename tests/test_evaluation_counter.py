@@ -11,7 +11,7 @@ TRUE = np.array([0.0, 1.0, 2.0, 4.0])
 def test_every_look_is_counted_and_answered_as_errors_does():
     sealed = evaluation.TestSet(TRUE)
     assert (
-        len(sealed) == 4 and sealed.looks == [] and repr(sealed) == "test set of 4 samples, looked at 0 times"
+        len(sealed) == 4 and sealed.looks == [] and repr(sealed) == "test set of 4 samples, never looked at"
     )
     assert sealed.errors(TRUE + 1, "a shifted guess") == evaluation.errors(TRUE, TRUE + 1)
     sealed.errors(TRUE)
