@@ -15,7 +15,7 @@ PACKAGE = ROOT / "mlms_helpers"
 
 # A module imports only what stands before it.  Modules that are still to come have their place, too.
 LAYERS = {
-    "numbers and pixels": ["claims", "statistics", "linear", "rendering"],
+    "numbers and pixels": ["claims", "statistics", "linear", "formulas", "rendering"],
     "what there is": ["published", "datasets", "descriptors", "uploads", "parallel", "models"],
     "learning": ["training", "evaluation", "search", "uncertainty"],
     "physics": ["levels", "hole_traps", "vacancies", "potentials", "lattice", "selection"],

@@ -1,5 +1,7 @@
 """The one ridge: against scikit-learn's, and what must not matter."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -164,3 +166,95 @@ def test_strengths_that_cannot_be(value):
     for settings in ({"strength": value}, {"strength": 0.0, "least_spread": value}):
         with pytest.raises(ValueError, match="must be a number, finite and not negative"):
             linear.ridge(np.arange(6.0), np.arange(6.0), **settings)
+
+
+# ---- few features out of many
+
+
+def many(n=40, features=300, seed=0):
+    """Columns of which 7, 100 and 200 make y, with a little noise; two copies, and one that is constant."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, features)) * rng.uniform(0.01, 100, features) + rng.normal(size=features)
+    x[:, 3], x[:, 4], x[:, 5] = x[:, 7] * 2 - 1, x[:, 100], 4.0
+    z = (x - x.mean(0)) / np.where(x.std(0), x.std(0), 1)
+    return x, 5 + z @ np.bincount([7, 100, 200], [3.0, -2.0, 1.0], features) + 0.01 * rng.normal(size=n)
+
+
+def error(x, y, columns):
+    """Sum of squares that the least-squares line leaves."""
+    line = np.column_stack([np.ones(len(x)), x[:, columns]])
+    return np.sum((y - line @ np.linalg.lstsq(line, y, rcond=None)[0]) ** 2)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_best_subsets_are_those_of_trying_all(size):
+    x, y = many()
+    x = x[:, 90:101]
+    left = {c: error(x, y, list(c)) for c in itertools.combinations(range(x.shape[1]), size)}
+    found = linear.best_subsets(x, y, size, keep=5)
+    assert [tuple(columns) for columns in found] == sorted(left, key=left.get)[:5]
+
+
+def test_best_subsets_take_no_feature_twice():
+    """A copy adds nothing: neither of the other, nor of what two others say together."""
+    x, y = many()
+    x = np.column_stack([x[:, [7, 3, 100, 4]], x[:, 7] - x[:, 100], x[:, 200]])
+    for size in (2, 3):
+        for columns in map(set, linear.best_subsets(x, y, size, keep=5)):
+            assert not any(same <= columns for same in ({0, 1}, {2, 3}, {0, 2, 4}, {1, 3, 4}))
+    assert len(linear.best_subsets(x[:, :2], y, 2)) == 1
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_sisso_finds_what_makes_y(scale):
+    x, y = many()
+    one, two, three = linear.sisso(x * scale, y * scale, screened=5)
+    same = {3: 7, 4: 100}
+    assert [same.get(c, c) for c in one] == [7]
+    assert {same.get(c, c) for c in two} == {7, 100} and {same.get(c, c) for c in three} == {7, 100, 200}
+    line = linear.ridge(x[:, three], y, 0.0)
+    assert np.std(linear.predict(line, x[:, three]) - y) < 0.02
+
+
+def test_many_residuals_find_better_lines():
+    """What the second-best line leaves points at features that the best one hides."""
+    left = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(30, 400))
+        y = x[:, :5].sum(axis=1) + rng.normal(size=30)
+        found = (linear.sisso(x, y, screened=5, residuals=n)[2] for n in (1, 10))
+        left.append([error(x, y, columns) for columns in found])
+    one, ten = np.transpose(left)
+    assert ten.mean() < 0.97 * one.mean() and (ten < one).sum() > (ten > one).sum()
+
+
+def test_sisso_of_all_features_is_l0():
+    x, y = many(features=210)
+    x = x[:, 190:205]
+    for size, columns in enumerate(linear.sisso(x, y, screened=15), 1):
+        assert sorted(columns) == sorted(linear.best_subsets(x, y, size)[0])
+
+
+def test_lasso_takes_up_the_features_that_count():
+    x, y = many()
+    order = linear.lasso(x, y, 12)
+    assert len(order) <= 12 and len(set(order)) == len(order)
+    assert order[0] in (7, 3) and {7, 3} & set(order) and {100, 4} & set(order) and 200 in order
+    best = linear.best_subsets(x[:, order], y, 3)[0]
+    assert error(x, y, order[best]) < 40 * 0.02**2
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda x, y: linear.sisso(x, y[:-1]), "one row a sample"),
+        (lambda x, y: linear.sisso(x[:, :2], y), "too few for a line in 3"),
+        (lambda x, y: linear.sisso(x, y, screened=0), "screened"),
+        (lambda x, y: linear.best_subsets(x[:, :2], y, 3), "too few for subsets of 3"),
+        (lambda x, y: linear.lasso(np.where(x > 1, np.nan, x), y, 3), "not a finite number"),
+    ],
+)
+def test_what_cannot_be_searched_gets_a_sentence(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(*many())
