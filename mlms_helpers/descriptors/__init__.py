@@ -25,6 +25,7 @@ from .matrices import (
 )
 from .neighbours import cutoff_function as cutoff_function, neighbour_count as neighbour_count
 from .neighbours import neighbours as neighbours, per_structure as per_structure
+from .ngrams import bonds as bonds, dressed as dressed, ngrams as ngrams, paths as paths
 from .symmetry import (
     CENTRES as CENTRES,
     standard_set as standard_set,

@@ -11,6 +11,7 @@ from . import density, distributions, electrostatics, matrices, symmetry
 from ._checks import validated
 from .chebyshev import chebyshev, chebyshev_derivatives, chebyshev_labels
 from .neighbours import neighbour_count, neighbour_count_labels
+from .ngrams import ngram_labels, ngrams
 
 _LABELS = {
     symmetry.symmetry_functions: symmetry.symmetry_function_labels,
@@ -26,6 +27,7 @@ _LABELS = {
     electrostatics.madelung_potential: electrostatics.madelung_labels,
     electrostatics.crystal_field: electrostatics.crystal_field_labels,
     neighbour_count: neighbour_count_labels,
+    ngrams: ngram_labels,
 }
 _OF_MATRICES = {
     matrices.coulomb_matrix: partial(matrices.matrix_derivatives, "coulomb"),
