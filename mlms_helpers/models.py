@@ -17,7 +17,9 @@ from .statistics import whole
 
 EPSILON = 1e-12  # of the frozen batch normalisations
 FAR = 1000  # spreads
-ROWS = 16384  # of one batch of `predict`
+ROWS = 16384  # of one batch of `predict`, at most
+NUMBERS = 2**22  # of one batch of `predict`, about, where a sample is large
+POOLS = ("sum", "mean", "max", "attention")
 Arrays = (
     np.ndarray | dict | tuple | list
 )  # one array, or a dict, list or tuple of arrays, nested as one likes
@@ -79,6 +81,179 @@ def mlp(
     return keras.Model(inputs, _restore_units(y)(layer), name="mlp")
 
 
+def over_atoms(
+    x: dict[str, np.ndarray],
+    y: np.ndarray,
+    *,
+    pool: str = "sum",
+    width: int = 32,
+    hidden_layers: int = 2,
+    least_spread: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
+    """One network for each atom, and a pool that makes one number a structure of what it says.
+
+    x: of `descriptors.padded`, the *training* data: atoms [n, most_atoms, n_features], node_mask [n,
+        most_atoms]; only sizes, means and standard deviations are used.
+    y: [n] or [n, n_outputs], likewise.  Take a constant for each element off energies first.
+    pool: "sum" adds up what the atoms say: grows with the size.  "mean" averages it.  "max" takes the largest
+        value of each neuron over the atoms, and a line in these.  "attention" averages with weights that the
+        network gives (softmax of a score for each atom).  All but the sum are the same for a supercell.
+    width, hidden_layers: of the network, silu between the layers; 0 layers are a straight line.
+    least_spread: as in `mlp`.
+    seed: of the initial weights.
+
+    Returns a `keras.Model` from the dict to [n, n_outputs].
+    Raises ValueError for another pool, a structure without atoms, and data as in `mlp`.
+    J. Behler and M. Parrinello, PRL 98, 146401 (2007) (sum); M. Zaheer et al., arXiv:1703.06114 (pools);
+    M. Ilse, J. Tomczak and M. Welling, arXiv:1802.04712, eqs. 7 and 8 (attention).
+    """
+    width, hidden_layers, seed = (
+        whole("width", width),
+        whole("hidden_layers", hidden_layers, 0),
+        whole("seed", seed, 0),
+    )
+    atoms, mask, y = arrays(x["atoms"], "atoms"), arrays(x["node_mask"], "node_mask"), _column(y)
+    n_atoms = _sizes(mask, y, pool)
+    if np.ndim(atoms) != 3 or atoms.shape[:2] != mask.shape:
+        raise ValueError(
+            f"atoms must be [n, most_atoms, n_features] and node_mask [n, most_atoms], not {atoms.shape} and "
+            f"{mask.shape}"
+        )
+    start = _starts(seed)
+    inputs = {
+        "atoms": keras.Input((None, atoms.shape[2]), name="atoms"),
+        "node_mask": keras.Input((None,), name="node_mask"),
+    }
+    layer = _standardise(atoms[mask > 0], least_spread)(inputs["atoms"])
+    for _ in range(hidden_layers):
+        layer = keras.layers.Dense(width, "silu", kernel_initializer=next(start))(layer)
+    return keras.Model(
+        inputs, _pooled(layer, inputs["node_mask"], y, n_atoms, pool, start), name="over_atoms"
+    )
+
+
+def message_passing(
+    graph: dict[str, np.ndarray],
+    y: np.ndarray,
+    *,
+    width: int = 32,
+    steps: int = 3,
+    pool: str = "mean",
+    seed: int = 0,
+) -> keras.Model:
+    """Message passing: in each step atoms hear from their neighbours, then a pool makes one number of all.
+
+    graph: of `descriptors.graph`, the *training* data; of it only sizes are used.
+    y: [n] or [n, n_outputs]; only means and standard deviations are used.  Take a constant for each element
+        off energies first.
+    width: neurons a layer.
+    steps: how many bonds far an atom hears; 0: an atom knows its species alone.
+    pool: as in `over_atoms`.
+    seed: of the initial weights.
+
+    With h_i the state of atom i, first a vector for its species, and e_ij the label of an edge, each step is
+
+        m_i = sum_j w_ij silu(A h_i + B h_j + C e_ij + a)        h_i <- h_i + D silu(E m_i + F h_i + b)
+
+    where w_ij is `edge_mask`.  The order of atoms and edges plays no part, nor does the padding.
+
+    Returns a `keras.Model` from the dict to [n, n_outputs].  A species whose number is larger than those
+    here has no vector.
+    Raises ValueError for another pool, a structure without atoms, and data as in `mlp`.
+    J. Gilmer et al., arXiv:1704.01212, eqs. 1 to 3; P. B. Jorgensen et al., PRB 100, 104114 (2019).
+    """
+    width, steps, seed = whole("width", width), whole("steps", steps, 0), whole("seed", seed, 0)
+    y = _column(y)
+    n_atoms = _sizes(arrays(graph["node_mask"], "node_mask"), y, pool)
+    start, n_species = _starts(seed), int(np.max(graph["nodes"]))
+    whole_numbers, n_features = ("nodes", "senders", "receivers"), np.shape(graph["edges"])[2]
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in whole_numbers}
+    inputs |= {name: keras.Input((None,), name=name) for name in ("node_mask", "edge_mask")}
+    inputs["edges"] = keras.Input((None, n_features), name="edges")
+
+    def dense(values, bias=True):
+        return keras.layers.Dense(width, use_bias=bias, kernel_initializer=next(start))(values)
+
+    ends = [inputs[name][..., None] for name in ("receivers", "senders")]
+    counted = inputs["edge_mask"][..., None]
+    state = dense(keras.ops.one_hot(inputs["nodes"] - 1, n_species))
+    for _ in range(steps):
+        message = dense(inputs["edges"])
+        for end in ends:
+            message = message + keras.ops.take_along_axis(dense(state, False), end, axis=1)
+        heard = Collect()(keras.ops.silu(message) * counted, inputs["receivers"], state)
+        state = state + dense(keras.ops.silu(dense(heard) + dense(state, False)))
+    state = keras.ops.silu(dense(state))
+    return keras.Model(inputs, _pooled(state, inputs["node_mask"], y, n_atoms, pool, start), name="messages")
+
+
+@keras.saving.register_keras_serializable("mlms")
+class Collect(keras.layers.Layer):
+    """Sums what arrives at each atom: values [n, most_edges, width] to [n, most_atoms, width]."""
+
+    def call(self, values, receivers, atoms):
+        n, most, width = keras.ops.shape(atoms)
+        place = receivers + most * keras.ops.arange(n, dtype="int32")[:, None]
+        total = keras.ops.segment_sum(
+            keras.ops.reshape(values, (-1, width)), keras.ops.reshape(place, (-1,)), num_segments=n * most
+        )
+        return keras.ops.reshape(total, (n, most, width))
+
+    def compute_output_shape(self, values_shape, receivers_shape, atoms_shape):
+        return atoms_shape
+
+
+def _pooled(state, mask, y, n_atoms, pool, start):
+    """What the atoms say, [n, most_atoms, width], as one number a structure and output, in the units of y."""
+    counted = mask[..., None]
+
+    def dense(values, n=y.shape[1]):
+        return keras.layers.Dense(n, kernel_initializer=next(start))(values)
+
+    if pool == "sum":
+        return keras.ops.sum(_restore_units(y / n_atoms[:, None])(dense(state)) * counted, axis=1)
+    if pool == "max":
+        largest = keras.ops.max(keras.ops.where(counted > 0, state, -1e9), axis=1)
+        return _restore_units(y)(dense(largest))
+    weights = counted
+    if pool == "attention":
+        score = dense(state, 1)
+        largest = keras.ops.max(keras.ops.where(counted > 0, score, -1e9), axis=1, keepdims=True)
+        weights = keras.ops.exp(keras.ops.minimum(score - largest, 0.0)) * counted
+    weights = weights / keras.ops.sum(weights, axis=1, keepdims=True)
+    return _restore_units(y)(keras.ops.sum(dense(state) * weights, axis=1))
+
+
+def _starts(seed):
+    """Initialisers of one layer after the other."""
+    numbers = np.random.SeedSequence(seed)
+    while True:
+        yield keras.initializers.GlorotUniform(int(numbers.spawn(1)[0].generate_state(1)[0]))
+
+
+def _sizes(mask, y, pool):
+    """Atoms of each structure."""
+    if pool not in POOLS:
+        raise ValueError(f"pool must be one of {', '.join(POOLS)}, not {pool!r}")
+    if len(mask) != len(y):
+        raise ValueError(f"there are {len(mask)} structures, but {len(y)} values of y")
+    n_atoms = mask.sum(axis=1)
+    if not n_atoms.all():
+        raise ValueError(f"structure {n_atoms.argmin()} has no atoms")
+    return n_atoms
+
+
+def _column(y):
+    """y as [n, n_outputs]."""
+    y = arrays(y, "y")
+    if np.ndim(y) not in (1, 2) or 0 in np.shape(y):
+        raise ValueError(f"y must be [n] or [n, n_outputs], n > 0, not {np.shape(y)}")
+    if not np.isfinite(to_float32(y)).all():
+        raise ValueError("y: a value is not a finite number of float32")
+    return y.reshape(len(y), -1)
+
+
 def predict(model: keras.Model, x: Arrays) -> Arrays:
     """Predictions of any Keras model, without the overhead of `model.predict`, in batches.
 
@@ -94,9 +269,11 @@ def predict(model: keras.Model, x: Arrays) -> Arrays:
     inside = inside[0] | inside[1]
     fixed = [variable.value - inside.get(k, 0) for k, variable in enumerate(model.non_trainable_variables)]
     x = to_float32(x, taken)
-    n, parts = len(keras.tree.flatten(x)[0]), []
-    for k in range(0, max(n, 1), ROWS):
-        rows = keras.tree.map_structure(lambda a, k=k: a[k : k + ROWS], x)
+    leaves, parts = keras.tree.flatten(x), []
+    n, most = len(leaves[0]), NUMBERS // max(1, sum(a[0].size for a in leaves if len(a)))
+    batch = min(ROWS, max(1, most))
+    for k in range(0, max(n, 1), batch):
+        rows = keras.tree.map_structure(lambda a, k=k: a[k : k + batch], x)
         if inside:
             told = model.stateless_call(model.trainable_variables, fixed, rows, **mode(model, False))[0]
         else:

@@ -18,6 +18,7 @@ from .distributions import (
 )
 from .electrostatics import COULOMB as COULOMB, NOMINAL_CHARGES as NOMINAL_CHARGES
 from .electrostatics import crystal_field as crystal_field, madelung_potential as madelung_potential
+from .graphs import CLASSES as CLASSES, graph as graph, padded as padded
 from .matrices import (
     coulomb_matrix as coulomb_matrix,
     ewald_matrix as ewald_matrix,
