@@ -9,7 +9,7 @@ Quantities are added only where their units are alike, and each formula carries 
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -107,6 +107,44 @@ def join(*parts: Formulas) -> Formulas:
     kept = varies[np.sort(first)]
     units = np.concatenate([part.units for part in parts])
     return Formulas([names[column] for column in kept], values[:, kept], units[kept])
+
+
+def over_bond_lengths(
+    table: pd.DataFrame,
+    *,
+    energies: Sequence[str] = ("IP", "EA", "HOMO", "LUMO"),
+    radii: Sequence[str] = ("r_s", "r_p", "r_d"),
+    highest: int = 3,
+    products_too: bool = True,
+) -> Formulas:
+    """Candidate features of compounds AB from quantities of their atoms, by these rules:
+
+    1. an energy is one of the atomic energies, or the sum or difference of two;
+    2. a length is an atomic radius, or the sum or difference of two; an area is the product of two lengths;
+    3. a bond length is a radius of A plus a radius of B;
+    4. candidates are the energies, and energies, lengths and areas divided by a power of a bond length,
+       lengths from the first power on, areas from the second: none grows with the size of the atoms.
+
+    table: one row a compound; columns such as IP_A and IP_B (eV), r_s_A and r_s_B (A).
+    energies, radii: names of the quantities, without _A and _B.
+    highest: power of a bond length.
+    products_too: whether there are areas.
+
+    Returns `Formulas`, without those that say the same.
+    Raises ValueError for columns that are missing.
+    The idea of a space of formulas: L. M. Ghiringhelli et al., PRL 114, 105503 (2015); these rules are ours.
+    """
+    a, b = (quantities(table, {f"{name}_{side}": "A" for name in radii}) for side in "AB")
+    energy = quantities(table, {f"{name}_{side}": "eV" for name in energies for side in "AB"})
+    radius, bond = join(a, b), sums(a, b)
+    length = join(radius, sums(radius), differences(radius))
+    energy = join(energy, sums(energy), differences(energy)) if energies else energy
+    parts = [energy]
+    for k in range(1, highest + 1):
+        parts += [ratios(energy, powers(bond, k)), ratios(length, powers(bond, k))]
+        if products_too and k > 1:
+            parts.append(ratios(products(length), powers(bond, k)))
+    return join(*parts)
 
 
 def _as_one(name: str) -> str:

@@ -86,3 +86,28 @@ def test_what_is_no_quantity_gets_a_sentence():
         formulas.quantities(TABLE, {"x": "eV"})
     with pytest.raises(ValueError, match="column 'E' of finite"):
         formulas.quantities(TABLE.assign(E=np.nan), {"E": "eV"})
+
+
+def test_candidates_of_compounds_keep_the_rules():
+    rng = np.random.default_rng(0)
+    names = [f"{name}_{side}" for name in ("IP", "r_s", "r_p") for side in "AB"]
+    table = pd.DataFrame(rng.uniform(1, 2, (20, 6)), columns=names)
+    found = formulas.over_bond_lengths(table, energies=["IP"], radii=["r_s", "r_p"], highest=2)
+    energy, length = found.units.T
+    assert set(energy) == {0, 1} and length.max() == 0 and length.min() == -2
+    assert len(set(found.names)) == len(found.names) == found.values.shape[1]
+    assert (
+        "r_p_A / (r_s_A + r_p_B)" in found.names
+        and "r_p_B |r_s_A - r_p_B| / (r_s_A + r_s_B)^2" in found.names
+    )
+    assert "IP_A / (r_s_A + r_s_B)^2" in found.names and not any(
+        "(r_s_A + r_p_A)^2" in n for n in found.names
+    )
+    # twice the size: lengths over bond lengths stay, the others fall
+    twice = formulas.over_bond_lengths(
+        table * [1, 1, 2, 2, 2, 2], energies=["IP"], radii=["r_s", "r_p"], highest=2
+    )
+    assert twice.names == found.names
+    np.testing.assert_allclose(twice.values, found.values * 2.0**length)
+    fewer = formulas.over_bond_lengths(table, energies=[], radii=["r_s"], products_too=False)
+    assert set(fewer.names) < set(formulas.over_bond_lengths(table, energies=["IP"], radii=["r_s"]).names)

@@ -18,6 +18,7 @@ KEPT = [
     "04-maps",
     "05-training",
     "06-honest-errors",
+    "07-small-data",
     "15-defect-levels",
     "16-inverse-design",
 ]

@@ -24,6 +24,7 @@ SLIDERS = {
     "04-maps": 3,
     "05-training": 8,
     "06-honest-errors": 2,
+    "07-small-data": 2,
     "15-defect-levels": 2,
     "16-inverse-design": 3,
 }
@@ -32,6 +33,7 @@ THREE_D = (
     "02-structures-and-data",
     "03-descriptors",
     "04-maps",
+    "07-small-data",
     "15-defect-levels",
     "16-inverse-design",
 )
