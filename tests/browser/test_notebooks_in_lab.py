@@ -24,7 +24,7 @@ SLIDERS = {
     "04-maps": 3,
     "05-training": 8,
     "06-honest-errors": 2,
-    "07-small-data": 2,
+    "07-small-data": 1,
     "15-defect-levels": 2,
     "16-inverse-design": 3,
 }
