@@ -18,6 +18,7 @@ TABLES = {  # of each benchmark, in docs/
     "slider": "slider-speed",
     "hole_traps": "hole-trap-levels",
     "seeds": "seeds",
+    "topology": "topology",
     "small_data": "small-data",
 }
 

@@ -19,6 +19,7 @@ KEPT = [
     "05-training",
     "06-honest-errors",
     "07-small-data",
+    "09-topology",
     "15-defect-levels",
     "16-inverse-design",
 ]

@@ -25,6 +25,7 @@ SLIDERS = {
     "05-training": 8,
     "06-honest-errors": 2,
     "07-small-data": 1,
+    "09-topology": 2,
     "15-defect-levels": 2,
     "16-inverse-design": 3,
 }
@@ -35,6 +36,7 @@ THREE_D = (
     "04-maps",
     "07-small-data",
     "15-defect-levels",
+    "09-topology",
     "16-inverse-design",
 )
 
