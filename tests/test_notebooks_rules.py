@@ -20,6 +20,7 @@ KEPT = [
     "06-honest-errors",
     "07-small-data",
     "09-topology",
+    "10-lattice-models",
     "15-defect-levels",
     "16-inverse-design",
 ]

@@ -26,6 +26,7 @@ SLIDERS = {
     "06-honest-errors": 2,
     "07-small-data": 1,
     "09-topology": 2,
+    "10-lattice-models": 2,
     "15-defect-levels": 2,
     "16-inverse-design": 3,
 }
@@ -35,8 +36,9 @@ THREE_D = (
     "03-descriptors",
     "04-maps",
     "07-small-data",
-    "15-defect-levels",
     "09-topology",
+    "10-lattice-models",
+    "15-defect-levels",
     "16-inverse-design",
 )
 
