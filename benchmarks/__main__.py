@@ -20,6 +20,7 @@ TABLES = {  # of each benchmark, in docs/
     "seeds": "seeds",
     "topology": "topology",
     "small_data": "small-data",
+    "size": "size",
     "lattice": "lattice-models",
 }
 

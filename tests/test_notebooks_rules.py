@@ -19,6 +19,7 @@ KEPT = [
     "05-training",
     "06-honest-errors",
     "07-small-data",
+    "08-extensive-or-intensive",
     "09-topology",
     "10-lattice-models",
     "15-defect-levels",

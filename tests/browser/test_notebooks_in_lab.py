@@ -25,6 +25,7 @@ SLIDERS = {
     "05-training": 8,
     "06-honest-errors": 2,
     "07-small-data": 1,
+    "08-extensive-or-intensive": 1,
     "09-topology": 2,
     "10-lattice-models": 2,
     "15-defect-levels": 2,
