@@ -27,8 +27,8 @@ REFERENCE = Path(__file__).resolve().parent.parent / "tests" / "icet_correlation
 SIZES, SEEDS = (10, 20, 40, 80), 5
 TEXT = """# Lattice models
 
-How well a line in a few correlation functions knows LixTiS2 ([notebook 10](../notebooks/10-lattice-
-models.ipynb)), by `make bench NAME=lattice`. {where}
+How well a line in a few correlation functions knows LixTiS2, by `make bench NAME=lattice`
+([notebook 10](../notebooks/10-lattice-models.ipynb)). {where}
 
 ## Orderings left out
 
