@@ -33,8 +33,8 @@ METHODS = {
 }
 TEXT = """# Lattice models
 
-How well a line in a few correlation functions knows LixTiS2 ([notebook 10](../notebooks/10-lattice-
-models.ipynb)), by `make bench NAME=lattice`. {where}
+How well a line in a few correlation functions knows LixTiS2, by `make bench NAME=lattice`
+([notebook 10](../notebooks/10-lattice-models.ipynb)). {where}
 
 ## Orderings left out
 
