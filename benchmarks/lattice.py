@@ -7,7 +7,6 @@ what was asked for is missed.
 """
 
 import argparse
-import json
 import platform
 import sys
 import time
@@ -16,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 from sklearn import linear_model
 
 from benchmarks import common
 from mlms_helpers import datasets, evaluation, lattice, linear, models, training
+from tools import icet
 
 ERROR, RATIO, APART, MOVES = 5.0, 1.5, 0.3, 1e6  # meV per site; -; V; trial moves a second
-REFERENCE = Path(__file__).resolve().parent.parent / "tests" / "icet_correlations.json"
 SIZES, SEEDS = (10, 20, 40, 80), 5
 SETTINGS = [(rate, decay) for rate in (0.01, 0.03) for decay in (0.1, 0.3, 1.0)]
 METHODS = {
@@ -107,26 +105,6 @@ def data():
     metal = pd.read_csv(datasets.folder() / "lixtis2" / "elements.csv").set_index("element").loc["Li"]
     metals = metal.energy_metal, metal.energy_metal + metal.energy_metal_d3
     return primitive, orderings, table.x.to_numpy(), energy, with_d3, metals
-
-
-def icet():
-    """Largest difference of a correlation from icet's, on the structures that the tests have."""
-    told = json.loads(REFERENCE.read_text())
-    from ase import Atoms
-
-    atoms = Atoms(told["symbols"], cell=told["cell"], scaled_positions=told["scaled_positions"], pbc=True)
-    orbits = lattice.orbits(atoms, {int(k): v for k, v in told["cutoffs"].items()})
-    orderings = []
-    for one in told["structures"]:
-        shape = lattice.hermite(one["matrix"])
-        occupied = np.zeros(len(lattice.sites(shape)), bool)
-        occupied[lattice.fold(one["filled"], shape)] = True
-        orderings.append(lattice.Ordering(shape, occupied))
-    ours = lattice.correlations(orbits, orderings)
-    theirs = np.array([one["correlations"] for one in told["structures"]])
-    apart = abs(ours[:, :, None] - theirs[:, None]).max(axis=0)
-    apart[np.array([orbit.order for orbit in orbits])[:, None] != told["order"]] = np.inf
-    return apart[linear_sum_assignment(np.minimum(apart, 9.0))].max()
 
 
 def nested_line(primitive, orderings, x, formed, inside):
@@ -351,7 +329,7 @@ def main():
     formed_d3 = with_d3 - (1 - x) * ends[1][0] - x * ends[1][1]
     pbe = voltage(orbits, features, formed, inside, means[:1])[0]
     d3, bare = voltage(orbits, features, formed_d3, inside, [means[1], means[1] - metals[1] + metals[0]])
-    speed, apart = moves_a_second(orbits, weights, np.linspace(-0.3, 0.3, 512)), icet()
+    speed, apart = moves_a_second(orbits, weights, np.linspace(-0.3, 0.3, 512)), icet.difference()[2]
     table, by_seed, sets = versus(primitive, orderings, x, formed, inside)
     pool, curve = learning_curve(primitive)
     errors = curve.groupby(["model", "orderings"], sort=False).error
