@@ -506,7 +506,7 @@ def main():
     met = [final[0, q] <= wanted for q, wanted in enumerate(WANTED.values())]
     text = TEXT.format(
         made=f"Measured by `benchmarks/topology.py` on {datetime.date.today()}, {os.cpu_count()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}.\n\n{common.stamp()}",
+        f"{platform.machine()}, Python {platform.python_version()}.\n\n{common.stamp('nomad2018')}",
         table="\n".join(
             f"| {name} | "
             + " | ".join(f"{v:.4f}" for v in s[0])
