@@ -1,5 +1,6 @@
 """Straight lines: in many descriptors, solved exactly, or in the few that say most."""
 
+from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
@@ -79,6 +80,43 @@ def predict(coefficients: np.ndarray, x: np.ndarray) -> np.ndarray:
     coefficients, x = np.asarray(coefficients, float), np.asarray(x, float)
     x = x[:, None] if x.ndim == 1 else x
     return coefficients[..., :1] + coefficients[..., 1:] @ x.T
+
+
+def kernel_ridge(
+    kernel: np.ndarray, y: np.ndarray, strengths: Sequence[float] = tuple(10.0 ** np.arange(-13.0, 0.0))
+) -> tuple[np.ndarray, float]:
+    """A line in as many functions as there are samples, held back as suits samples left out best.
+
+    kernel: [n_samples, n_samples], how alike any two training samples are: inner products of descriptors, or
+        a Gaussian of their distance; symmetric, no negative eigenvalue.
+    y: [n_samples].
+    strengths: of the ridge, above 0, in units of the largest eigenvalue of the kernel; the one whose error is
+        lowest when each sample is left out in turn is taken (the constant, the mean of y, stays).
+
+    Returns (weights, error): weights [n_samples + 1], constant first, so that `predict(weights, likeness)`
+    with likeness [n_new, n_samples] to the training samples gives the values; error, the root mean square of
+    what is left out, in the unit of y: compare it between kernels.
+    Raises ValueError for shapes that do not fit, a value that is not finite and a strength that is not above
+    zero.
+    C. E. Rasmussen and C. K. I. Williams, Gaussian Processes for Machine Learning (2006), eqs. 2.25, 5.12.
+    """
+    kernel, y = unmasked("kernel", kernel), unmasked("y", y)
+    if y.ndim != 1 or len(y) == 0 or kernel.shape != (len(y), len(y)):
+        raise ValueError(f"kernel_ridge: kernel {kernel.shape} and y {y.shape} must be [n, n] and [n]")
+    if not (np.isfinite(kernel).all() and np.isfinite(y).all()):
+        raise ValueError("kernel_ridge: kernel or y holds a value that is not a finite number")
+    if not len(strengths) or not min(strengths) > 0:
+        raise ValueError("kernel_ridge: give one strength or more, each above zero")
+    values, vectors = np.linalg.eigh(kernel)
+    values = np.maximum(values, 0.0)
+    along, best = vectors.T @ (y - y.mean()), (np.inf, None)
+    for strength in strengths:
+        inverse = 1 / (values + strength * max(values[-1], np.finfo(float).tiny))
+        weights = vectors @ (inverse * along)
+        error = np.sqrt(np.mean((weights / (vectors**2 @ inverse)) ** 2))
+        if error < best[0]:
+            best = error, weights
+    return np.concatenate([[y.mean()], best[1]]), float(best[0])
 
 
 def lasso(x: np.ndarray, y: np.ndarray, n: int) -> np.ndarray:

@@ -258,3 +258,47 @@ def test_lasso_takes_up_the_features_that_count():
 def test_what_cannot_be_searched_gets_a_sentence(call, words):
     with pytest.raises(ValueError, match=words):
         call(*many())
+
+
+def test_a_kernel_of_inner_products_is_the_ridge():
+    rng = np.random.default_rng(0)
+    x, new = rng.normal(size=(30, 4)), rng.normal(size=(5, 4))
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    y = x @ [1.0, -2.0, 0.5, 0.0] + rng.normal(size=30)
+    largest = np.linalg.eigvalsh(x @ x.T)[-1]
+    weights, _ = linear.kernel_ridge(x @ x.T, y, [0.3 * 30 / largest])
+    line = linear.ridge(x, y, 0.3)
+    np.testing.assert_allclose(linear.predict(weights, new @ x.T), linear.predict(line, new), rtol=1e-9)
+
+
+def test_the_error_left_out_is_that_of_leaving_each_out_and_the_best_strength_is_taken():
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-2, 2, (25, 1))
+    kernel, y = np.exp(-((x - x.T) ** 2)), np.sin(3 * x[:, 0]) + 0.1 * rng.normal(size=25)
+    y -= y.mean()
+    largest, errors = np.linalg.eigvalsh(kernel)[-1], {}
+    for strength in (1e-9, 1e-3, 1.0):
+        _, told = linear.kernel_ridge(kernel, y, [strength])
+        left = []
+        for k in range(25):
+            rest = np.arange(25) != k
+            held = kernel[np.ix_(rest, rest)] + strength * largest * np.eye(24)
+            left.append(y[k] - kernel[k, rest] @ np.linalg.solve(held, y[rest]))
+        np.testing.assert_allclose(told, np.sqrt(np.mean(np.square(left))), rtol=1e-4)
+        errors[strength] = told
+    assert linear.kernel_ridge(kernel, y, list(errors))[1] == min(errors.values())
+    assert min(errors, key=errors.get) == 1e-3
+
+
+@pytest.mark.parametrize(
+    "kernel, y, strengths, words",
+    [
+        (np.eye(3), np.ones(2), [1.0], r"\[n, n\] and \[n\]"),
+        (np.eye(2), np.array([1.0, np.nan]), [1.0], "not a finite"),
+        (np.eye(2), np.ones(2), [], "one strength or more"),
+        (np.eye(2), np.ones(2), [0.0], "above zero"),
+    ],
+)
+def test_kernel_ridge_refuses(kernel, y, strengths, words):
+    with pytest.raises(ValueError, match=words):
+        linear.kernel_ridge(kernel, y, strengths)

@@ -24,6 +24,8 @@ from .matrices import (
     ewald_matrix as ewald_matrix,
     sine_matrix as sine_matrix,
 )
+from .molecules import internal_coordinates as internal_coordinates
+from .molecules import symmetric_polynomials as symmetric_polynomials
 from .neighbours import cutoff_function as cutoff_function, neighbour_count as neighbour_count
 from .neighbours import neighbours as neighbours, per_structure as per_structure
 from .ngrams import bonds as bonds, dressed as dressed, ngrams as ngrams, paths as paths
