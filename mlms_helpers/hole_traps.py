@@ -189,6 +189,33 @@ def select(features: tuple[np.ndarray, pd.DataFrame], chosen: np.ndarray) -> tup
     return x[rows], sites.iloc[rows].reset_index(drop=True).assign(structure=numbers)
 
 
+def trap_features(
+    structures: list[Atoms], features: tuple[np.ndarray, pd.DataFrame] | None = None
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """One row a trap, for models that are asked for the level at once: N on one P are one trap.
+
+    structures: as in `site_features`; those without N have no row.
+    features: `site_features` of these structures, if they are there already; default, computed.
+
+    Returns (x, traps): float64 [n_traps, n_features], the mean of `site_features` over the N of the trap (but
+    "is N"), half of the range of their Madelung energies (eV), and 1 or 0 for pair, bridge, triple; traps, a
+    DataFrame: structure (0-based), group and motif as in `levels.motifs`, n_nitrogen.
+    Raises ValueError as `site_features` does, and for features of other structures.
+    """
+    x, sites = _features_of(validated(structures), features)
+    own, bound = x[(sites.symbol == "N").to_numpy(), :-1], levels.motifs(structures)
+    groups, first = bound.groupby("group"), bound.drop_duplicates("group").sort_values("group")
+    madelung = pd.Series(own[:, 0]).groupby(bound.group.to_numpy())
+    kinds = [(first.motif == kind).to_numpy() for kind in ("pair", "bridge", "triple")]
+    columns = [
+        pd.DataFrame(own).groupby(bound.group.to_numpy()).mean(),
+        (madelung.max() - madelung.min()) / 2,
+        *kinds,
+    ]
+    traps = first[["structure", "group", "motif"]].reset_index(drop=True)
+    return np.column_stack(columns).astype(float), traps.assign(n_nitrogen=groups.size().to_numpy())
+
+
 def feature_names() -> list[str]:
     """Names of the columns of `site_features`, with units."""
     return [str(feature) for feature in FEATURES]

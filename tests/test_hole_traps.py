@@ -307,3 +307,19 @@ def test_check_asks_for_one_structure(what):
         hole_traps.check(what)
     with pytest.raises(ValueError):
         hole_traps.train(what)
+
+
+def test_a_trap_is_one_row_for_all_n_on_one_p(lipon, features):
+    x, traps = hole_traps.trap_features(lipon, features)
+    all_n = levels.nitrogen_levels(lipon)
+    assert len(x) == len(traps) == all_n.group.nunique() and np.isfinite(x).all()
+    assert all_n.groupby("group").pair_level.nunique().max() == 1  # they have one level together
+    first = all_n.drop_duplicates("group").set_index("group").loc[traps.group]
+    assert (first.structure.to_numpy() == traps.structure).all() and (
+        first.motif.to_numpy() == traps.motif
+    ).all()
+    own, pair = features[0][(features[1].symbol == "N").to_numpy()], int(np.flatnonzero(x[:, -3])[0])
+    members = (all_n.group == traps.group[pair]).to_numpy()
+    assert traps.n_nitrogen[pair] == members.sum() == 2
+    assert np.allclose(x[pair, : own.shape[1] - 1], own[members, :-1].mean(axis=0))
+    assert x[pair, -4] == pytest.approx(np.ptp(own[members, 0]) / 2)
