@@ -9,7 +9,7 @@ numbers.
 
 writes `m0000.npz`, `d0000.npz` and so on, one file a geometry; `gather.py` makes the dataset of them.  The
 same command with `--convergence data/water_ccsdt` compares some with larger bases and with what is known, and
-writes `convergence.json`.
+writes `convergence.json`, and with `--times data/water_ccsdt` writes `times.json`, what each method costs.
 
 PySCF: Q. Sun et al., J. Chem. Phys. 153, 024109 (2020).
 CCSD(T): K. Raghavachari et al., Chem. Phys. Lett. 157, 479 (1989).
@@ -22,6 +22,7 @@ import functools
 import importlib.metadata
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,7 @@ FINER = {
     "d0000": ["aug-cc-pVTZ"],
     "d0001": ["aug-cc-pVTZ"],
 }
+TIMED = {"monomer": [f"m{k:04d}" for k in range(20)], "dimer": ["d0000", "d0001", "d0002"]}
 KNOWN = [BASIS, "cc-pVTZ", "aug-cc-pVTZ"]  # bases of the minimum, the linear molecule and the bound dimer
 # Water dimer, A: P. Jurecka et al., Phys. Chem. Chem. Phys. 8, 1985 (2006), set S22.
 S22 = Atoms(
@@ -151,10 +153,11 @@ def converged(calculation):
     return calculation
 
 
-def energies(atoms, basis=BASIS, ghosts=(), methods=METHODS):
+def energies(atoms, basis=BASIS, ghosts=(), methods=METHODS, seconds=None):
     """Total energies of a closed-shell molecule, eV, by name of the method; with `t1`, the T1 diagnostic.
 
     ghosts: indices of atoms that give their basis functions only.   methods: those wanted, of `METHODS`.
+    seconds: a dict that takes the processor seconds of each method, from nothing; default, none.
     The 1s electrons of O stay uncorrelated; no density fitting; the grid of PBE and B3LYP is PySCF's level 3.
     T1: T. J. Lee and P. R. Taylor, Int. J. Quantum Chem. Symp. 23, 199 (1989); single-reference methods are
     trusted below 0.02.
@@ -165,15 +168,26 @@ def energies(atoms, basis=BASIS, ghosts=(), methods=METHODS):
         atom=list(zip(names, atoms.positions, strict=True)), basis=basis, verbose=0, max_memory=4000
     )
     core = names.count("O")
-    hf = converged(scf.RHF(molecule).set(conv_tol=1e-10))
+    spent = {} if seconds is None else seconds
+
+    def timed(name, calculation, *, after=None):
+        began = time.process_time()
+        found = calculation()
+        spent[name] = time.process_time() - began + spent.get(after, 0.0)
+        return found
+
+    hf = timed("hf", lambda: converged(scf.RHF(molecule).set(conv_tol=1e-10)))
     result = {"hf": hf.e_tot}
     for name in ("pbe", "b3lyp"):
         if name in methods:
-            result[name] = converged(dft.RKS(molecule, xc=name).set(conv_tol=1e-9)).e_tot
+            functional = dft.RKS(molecule, xc=name).set(conv_tol=1e-9)
+            result[name] = timed(name, functools.partial(converged, functional)).e_tot
     if "mp2" in methods:
-        result["mp2"] = mp.MP2(hf, frozen=core).run().e_tot
-    coupled = converged(cc.CCSD(hf, frozen=core).set(conv_tol=1e-7, conv_tol_normt=1e-5))
-    result |= {"ccsd": coupled.e_tot, "ccsdt": coupled.e_tot + coupled.ccsd_t()}
+        result["mp2"] = timed("mp2", mp.MP2(hf, frozen=core).run, after="hf").e_tot
+    coupled = cc.CCSD(hf, frozen=core).set(conv_tol=1e-7, conv_tol_normt=1e-5)
+    timed("ccsd", lambda: converged(coupled), after="hf")
+    triples = timed("ccsdt", coupled.ccsd_t, after="ccsd")
+    result |= {"ccsd": coupled.e_tot, "ccsdt": coupled.e_tot + triples}
     electrons = 2 * len(coupled.t1)
     return {
         **{name: energy * units.Hartree for name, energy in result.items()},
@@ -328,6 +342,21 @@ def report(folder):
     return text
 
 
+def times():
+    """Processor seconds of each method on one core, median over some geometries, for `times.json`."""
+    text = {
+        "meaning": "processor seconds from nothing, one core; MP2 includes HF, CCSD(T) includes CCSD and HF",
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+    for system, configs in TIMED.items():
+        spent = []
+        for config in configs:
+            spent.append({})
+            energies(structure(config)[0], seconds=spent[-1])
+        text[system] = {m: round(float(np.median([one[m] for one in spent])), 3) for m in METHODS}
+    return text
+
+
 def main():
     parser = argparse.ArgumentParser(description="Compute water monomers and dimers; run it again to go on.")
     parser.add_argument("--out", required=True, type=Path, help="folder of the results")
@@ -337,7 +366,12 @@ def main():
     parser.add_argument(
         "--convergence", type=Path, help="write convergence.json into this folder instead, that of the data"
     )
+    parser.add_argument(
+        "--times", type=Path, help="write times.json into this folder instead, that of the data"
+    )
     arguments = parser.parse_args()
+    if arguments.times:
+        return add(arguments.times, "times.json", times())
     if not arguments.convergence:
         configs = [
             *(f"m{k:04d}" for k in range(arguments.monomers)),
@@ -356,10 +390,14 @@ def main():
     )
     if status:
         return status
-    content = (json.dumps(report(folder), indent=2) + "\n").encode("utf-8")
-    write_whole(arguments.convergence / "convergence.json", content)
-    if (arguments.convergence / "README.md").exists():
-        update_checksums(arguments.convergence)
+    return add(arguments.convergence, "convergence.json", report(folder))
+
+
+def add(folder, name, text):
+    """Write a file of the dataset in a folder, and its checksum into the card if there is one."""
+    write_whole(folder / name, (json.dumps(text, indent=2) + "\n").encode("utf-8"))
+    if (folder / "README.md").exists():
+        update_checksums(folder)
     return 0
 
 

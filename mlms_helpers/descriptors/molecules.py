@@ -54,13 +54,14 @@ def symmetric_polynomials(
         raise ValueError(f"coordinates of one molecule are [n, 2, 3], not {tuple(coordinates.shape)}")
     if not length > 0:
         raise ValueError(f"the length must be a positive number, not {length}")
-    a, b = xp.exp(-coordinates[..., 0] / length), xp.exp(-coordinates[..., 1] / length)
-    powers = [
-        power
-        for power in itertools.product(range(whole("degree", degree) + 1), repeat=3)
-        if 0 < sum(power) <= degree and power[0] >= power[1]
+    a, b = (xp.exp(-coordinates[..., k] / length) for k in (0, 1))
+    powers = [[v**k for k in range(whole("degree", degree) + 1)] for v in (a, b, coordinates[..., 2])]
+    columns = [
+        powers[0][i] * powers[1][j] * powers[2][k]
+        for i, j, k in itertools.product(range(degree + 1), repeat=3)
+        if 0 < i + j + k <= degree and i >= j
     ]
-    return xp.stack([(a**i * b**j * coordinates[..., 2] ** k).mean(1) for i, j, k in powers], 1)
+    return xp.stack(columns, 1).mean(2)
 
 
 def _positions(structures):

@@ -28,6 +28,7 @@ SLIDERS = {
     "08-extensive-or-intensive": 1,
     "09-topology": 2,
     "10-lattice-models": 2,
+    "14-beyond-dft": 2,
     "15-defect-levels": 2,
     "16-inverse-design": 3,
 }
@@ -39,6 +40,7 @@ THREE_D = (
     "07-small-data",
     "09-topology",
     "10-lattice-models",
+    "14-beyond-dft",
     "15-defect-levels",
     "16-inverse-design",
 )
