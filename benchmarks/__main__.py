@@ -22,6 +22,7 @@ TABLES = {  # of each benchmark, in docs/
     "small_data": "small-data",
     "size": "size",
     "lattice": "lattice-models",
+    "water": "beyond-dft",
 }
 
 
