@@ -33,6 +33,7 @@ NEVER = np.int32(2**30)
 LEAST = (
     256  # samples: room for them grows from here by factors of eight, and errors are computed in such blocks
 )
+BLOCK = 2**18  # numbers of samples whose errors are computed at once
 KEPT = 64  # programs kept in memory
 # losses that a common constant leaves alone
 DIFFERENCES = ("mse", "mae", "mean_absolute_error", "huber", "log_cosh")
@@ -590,20 +591,23 @@ def _learned_and_told(model, form):
         loss = _mean_of_rest(_losses(form.loss, y, predicted, scale))
         return (loss * w).sum() / jnp.maximum(w.sum(), 1e-12) + sum(added) / scale / scale, others
 
+    numbers = sum(math.prod(shape) for shape, _ in form.sample)
+    size = min(LEAST, max(1, 2 ** int(math.log2(BLOCK / max(numbers, 1)) if numbers < BLOCK else 0)))
+
     def mean_loss(weights, x, y, w, n, scale):
-        """In blocks, so that room that is not used costs nothing."""
+        """In blocks: room that is not used costs nothing, and large samples do not fill the memory."""
 
         def block(k, sums):
-            part = functools.partial(jax.lax.dynamic_slice_in_dim, start_index=k * LEAST, slice_size=LEAST)
+            part = functools.partial(jax.lax.dynamic_slice_in_dim, start_index=k * size, slice_size=size)
             xk, yk = jax.tree.map(part, (x, y))
             loss = _mean_of_rest(
                 _losses(form.loss, yk, model.stateless_call(*weights, xk, **mode(model, False))[0], scale)
             )
-            used = part(w) * (k * LEAST + jnp.arange(LEAST) < n)
+            used = part(w) * (k * size + jnp.arange(size) < n)
             return sums[0] + (loss * used).sum(), sums[1] + used.sum()
 
         zero = jnp.float32(0)
-        total, count = jax.lax.fori_loop(0, (n + LEAST - 1) // LEAST, block, (zero, zero))
+        total, count = jax.lax.fori_loop(0, (n + size - 1) // size, block, (zero, zero))
         mean = total / jnp.maximum(count, 1e-12)
         return jnp.sqrt(mean) * scale if form.loss == "mse" else mean
 
