@@ -22,6 +22,8 @@ TABLES = {  # of each benchmark, in docs/
     "small_data": "small-data",
     "size": "size",
     "lattice": "lattice-models",
+    "uncertainty": "uncertainty",
+    "active": "active-learning",
     "water": "beyond-dft",
 }
 

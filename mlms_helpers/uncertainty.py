@@ -168,18 +168,19 @@ def by_kind(bars: Bars, y: ArrayLike, groups: Sequence, kinds: ArrayLike, new_ki
     y, groups, kinds: [n_samples], of the training samples: true values, families, kinds such as motifs.
     new_kinds: [n_new].
 
-    Returns sigma [n_new].  A kind that fewer than three families hold gets the numbers of all samples;
-    training samples that every member has seen (NaN) are left out.
+    Returns sigma [n_new], wider by Student's t where few families hold a kind, as two numbers from n of them
+    are not sure.  A kind that fewer than four families hold gets the numbers of all samples;
+    training samples without a bar (NaN: fewer than two members had not seen them) are left out.
     """
     kinds, new_kinds, groups = np.asarray(kinds), np.asarray(new_kinds), np.asarray(groups)
     residual, out = bars.held_mean - np.asarray(y), np.empty(len(new_kinds))
     for kind in np.unique(new_kinds):
-        rows = kinds == kind
-        if len(np.unique(groups[rows])) < 3:
-            rows = np.ones(len(kinds), bool)
-        rows = rows & np.isfinite(residual)
-        here = new_kinds == kind
-        out[here] = widened(bars.sigma[here], recalibrate(residual[rows], bars.held_sigma[rows]))
+        rows = (kinds == kind) & np.isfinite(residual)
+        if len(np.unique(groups[rows])) < 4:
+            rows = np.isfinite(residual)
+        here, n = new_kinds == kind, len(np.unique(groups[rows]))
+        few = np.sqrt((n - 1) / (n - 3)) if n > 3 else 1.0
+        out[here] = few * widened(bars.sigma[here], recalibrate(residual[rows], bars.held_sigma[rows]))
     return out
 
 
@@ -304,7 +305,8 @@ def _trained(x, shape, y, groups, seed, members, loss):
 def _of_votes(outside, inside, drawn, noise_outside=0.0, noise_inside=0.0):
     """Bars of members: their spread and, if they state one, mean variance; of training samples out of bag."""
     unseen = (drawn == 0).astype(float)
-    unseen /= np.where(unseen.any(axis=0), unseen.sum(axis=0), np.nan)  # NaN where each member has seen it
+    voters = unseen.sum(axis=0)
+    unseen /= np.where(voters > 1, voters, np.nan)  # one vote has no spread, and then there is no bar: NaN
 
     def both(votes, noise, weights):
         center = (weights * votes).sum(axis=0)

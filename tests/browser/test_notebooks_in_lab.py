@@ -28,6 +28,7 @@ SLIDERS = {
     "08-extensive-or-intensive": 1,
     "09-topology": 2,
     "10-lattice-models": 2,
+    "13-uncertainty": 1,
     "14-beyond-dft": 2,
     "15-defect-levels": 2,
     "16-inverse-design": 3,
