@@ -10,6 +10,7 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 
 from mlms_helpers import potentials
+from mlms_helpers.potentials import potential
 
 SMALL = {"cutoff": 3.8, "n_max": 3, "l_max": 2, "mixed": 2}
 
@@ -111,6 +112,15 @@ def test_a_network_is_never_worse_than_the_line_on_what_is_watched(structures):
         return 300 * energy**2 + force**2
 
     assert measure(both) <= measure(line) * 1.05  # the bins weigh structures a little differently
+
+
+def test_one_program_serves_structures_of_any_size(line, structures):
+    """Compiling takes seconds, and dynamics or a larger cell must not pay it again."""
+    (one,), _ = line.predict(structures[:1])
+    programs = potential._evaluate._cache_size()
+    (many,), _ = line.predict([structures[0].repeat((4, 5, 4))])
+    assert potential._evaluate._cache_size() == programs
+    assert many == pytest.approx(80 * one)
 
 
 def test_members_differ_and_their_mean_is_told(pair, structures):

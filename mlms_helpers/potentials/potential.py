@@ -16,6 +16,7 @@ from .inputs import pairs, slots
 from .program import Shape, invariants, line_energies, network_energies
 
 BLOCK = 64  # atoms of one block: what stays near the processor
+STEP = 16  # in which room for neighbours grows: each size is compiled once
 
 
 class Potential:
@@ -102,24 +103,22 @@ class Potential:
         i, j, r = neighbours
         own = np.searchsorted(self.species, atoms.symbols)
         n = len(atoms)
-        n_blocks = _room(-(-n // BLOCK))
-        width = -(-max(1, int(np.bincount(i, minlength=1).max(initial=0))) // 8) * 8
-        partner, vectors = slots(i, j, r, n_blocks * BLOCK, width, 2 * self.cutoff)
-        kind = own[partner]
-        padded = np.full(n_blocks * BLOCK, -1)
+        room = -(-n // BLOCK) * BLOCK
+        width = -(-max(1, int(np.bincount(i, minlength=1).max(initial=0))) // STEP) * STEP
+        partner, vectors = slots(i, j, r, room, width, 2 * self.cutoff)
+        padded = np.full(room, -1, np.int32)
         padded[:n] = own
+        kind = own[partner].astype(np.int32)
         with jax.enable_x64(True):
-            energy, slope = _evaluate(
-                self.shape,
-                "net" in self.weights,
-                bool(mean),
-                self._on_device,
-                vectors.reshape(n_blocks, BLOCK, width, 3),
-                kind.reshape(n_blocks, BLOCK, width).astype(np.int32),
-                padded.reshape(n_blocks, BLOCK).astype(np.int32),
-            )
-            energy, slope = np.asarray(energy), np.asarray(slope)
-        slope = slope.reshape(len(slope), n_blocks * BLOCK, width, 3)
+            told = [
+                _evaluate(
+                    self.shape, "net" in self.weights, bool(mean), self._on_device,
+                    vectors[part], kind[part], padded[part],
+                )
+                for part in (slice(start, start + BLOCK) for start in range(0, room, BLOCK))
+            ]  # fmt: skip
+            energy = sum(np.asarray(one) for one, _ in told)
+            slope = np.concatenate([np.asarray(one) for _, one in told], axis=1)
         place = np.arange(len(i)) - np.searchsorted(i, i)
         by_pair = slope[:, i, place]
         forces = slope[:, :n].sum(2)
@@ -137,13 +136,16 @@ class Potential:
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _evaluate(shape, with_network, mean, weights, r, kind, own):
-    """Energies [members] and derivatives by the vectors [members, n_blocks, BLOCK, width, 3]."""
+    """Energies [members] of one block of atoms, and derivatives by the vectors [members, BLOCK, width, 3].
+
+    A block at a time, so that one program serves structures of any size: it takes seconds to compile.
+    """
     line = weights["line"]
     if mean:
         line = line | {name: line[name].mean(0, keepdims=True) for name in ("slopes", "constant")}
     radial = jnp.asarray(shape.radial())
 
-    def energies(r, kind, own):
+    def energies(r):
         x = invariants(shape, radial, r, kind)
         out = line_energies(line, x, own)
         if with_network:
@@ -151,13 +153,8 @@ def _evaluate(shape, with_network, mean, weights, r, kind, own):
             out = out + (nets.mean(0, keepdims=True) if mean else nets)
         return out.sum(1)
 
-    def block(data):
-        r, *rest = data
-        told, back = jax.vjp(lambda r: energies(r, *rest), r)
-        return told, jax.vmap(lambda one: back(one)[0])(jnp.eye(len(told)))
-
-    told, slope = jax.lax.map(block, (r, kind, own))
-    return told.sum(0), slope.transpose(1, 0, 2, 3, 4)
+    told, back = jax.vjp(energies, r)
+    return told, jax.vmap(lambda one: back(one)[0])(jnp.eye(len(told)))
 
 
 def load(path) -> Potential:
@@ -177,11 +174,3 @@ def load(path) -> Potential:
 def _npz(path):
     path = Path(path)
     return path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
-
-
-def _room(n):
-    """Blocks, so that few programs serve all: 1, 2, 3, 4, 6, 8, 12, 16, ..."""
-    power = 1
-    while power < n:
-        power *= 2
-    return power * 3 // 4 if n <= power * 3 // 4 and power > 2 else power
