@@ -1,5 +1,7 @@
 """The shipped molecules, `chains` and `water_ccsdt`, against what must hold whatever the numbers are."""
 
+import json
+
 import numpy as np
 import pytest
 from ase import units
@@ -118,3 +120,13 @@ def test_water_methods_are_in_order():
     assert (water["mp2"] < water["hf"]).all() and (water["ccsdt"] < water["ccsd"]).all()
     assert (water["t1"] < 0.02).all(), "not a single-reference molecule"
     assert water[METHODS].notna().all(axis=None)
+
+
+@pytest.mark.parametrize("system", ["monomer", "dimer"])
+def test_water_times_hold_what_a_method_needs(system):
+    """MP2 needs HF, CCSD needs HF, CCSD(T) needs CCSD; and two molecules take longer than one."""
+    times = json.loads((datasets.folder() / "water_ccsdt" / "times.json").read_text())
+    spent = times[system]
+    assert list(spent) == METHODS
+    assert 0 < spent["hf"] < spent["mp2"] < spent["ccsd"] < spent["ccsdt"]
+    assert all(times["dimer"][m] > 2 * times["monomer"][m] for m in METHODS)
