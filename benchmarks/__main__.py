@@ -25,6 +25,7 @@ TABLES = {  # of each benchmark, in docs/
     "uncertainty": "uncertainty",
     "active": "active-learning",
     "water": "beyond-dft",
+    "locality": "locality",
 }
 
 
