@@ -122,6 +122,21 @@ def number(answer: Any, right: float, tolerance: float, hint: str, unit: str = "
     return (_other_unit(abs(answer), abs(right), tolerance, unit) if tolerance and right else None) or hint
 
 
+def no_function(answer: Any, of: str, name: str = "") -> str | None:
+    """The first look at an answer that should be a function.
+
+    answer: the reader's.
+    of: its arguments, in words: "x, y and length".
+    name: the one that the exercise gives it; default, none.
+
+    Returns None, or a hint for what cannot be called.
+    """
+    if callable(answer):
+        return None
+    write = f"write `{name}`" if name else "write its name"
+    return f"The answer should be a function of {of}, not {type(answer).__name__}: {write}, without brackets."
+
+
 def pair(answer: Any, names: str, first: Callable, second: Callable) -> str | None:
     """The check of two answers in one: both are looked at, and whether they are swapped.
 

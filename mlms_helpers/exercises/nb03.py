@@ -3,7 +3,7 @@
 import numpy as np
 
 from mlms_helpers import datasets
-from mlms_helpers.exercises import exercise, number
+from mlms_helpers.exercises import exercise, no_function, number
 
 
 @exercise("03-count")
@@ -48,11 +48,8 @@ def _rewritten(atoms):
 
 @exercise("03-own-descriptor")
 def own_descriptor(answer):
-    if not callable(answer):
-        return (
-            f"The answer should be a function of one structure, not {type(answer).__name__}: "
-            f"write its name, without brackets."
-        )
+    if fault := no_function(answer, "one structure"):
+        return fault
     atoms = next(a for a in datasets.load("lipon").structures if "N" in a.symbols)
     before = np.atleast_1d(np.asarray(answer(atoms.copy()), float))
     if not np.isfinite(before).all() or before.size == 0:

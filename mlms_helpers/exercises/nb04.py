@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 
-from mlms_helpers.exercises import exercise, number
+from mlms_helpers.exercises import exercise, no_function, number
 
 
 @exercise("04-share")
@@ -48,11 +48,8 @@ def believe(answer):
 def kept(answer):
     from mlms_helpers import maps
 
-    if not callable(answer):
-        return (
-            f"The answer should be a function of x, xy and k, not {type(answer).__name__}: "
-            f"write its name, without brackets."
-        )
+    if fault := no_function(answer, "x, xy and k"):
+        return fault
     x = np.random.default_rng(4).normal(size=(60, 5))
     if abs(answer(x.copy(), x.copy(), 7) - 1) > 1e-9:
         return "The same points twice must give 1."

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mlms_helpers import datasets, statistics
-from mlms_helpers.exercises import exercise, number
+from mlms_helpers.exercises import exercise, no_function, number
 
 
 @exercise("06-safe-splits")
@@ -27,11 +27,8 @@ def safe_splits(answer):
 
 @exercise("06-paired")
 def paired(answer):
-    if not callable(answer):
-        return (
-            f"The answer should be a function of a, b and groups, not {type(answer).__name__}: "
-            f"write `paired`, without brackets."
-        )
+    if fault := no_function(answer, "a, b and groups", "paired"):
+        return fault
     rng = np.random.default_rng(6)
     groups = np.repeat(np.arange(30), 4)
     b = np.repeat(rng.normal(size=30), 4) + 0.3 * rng.normal(size=120)  # errors of one group are alike

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mlms_helpers import linear
-from mlms_helpers.exercises import exercise, number
+from mlms_helpers.exercises import exercise, no_function, number
 
 
 @exercise("07-units")
@@ -35,11 +35,8 @@ def _error(x, y, train, test):
 
 @exercise("07-screen")
 def screen(answer):
-    if not callable(answer):
-        return (
-            f"The answer should be a function of x, residual and n, not {type(answer).__name__}: write "
-            "`screen`, without brackets."
-        )
+    if fault := no_function(answer, "x, residual and n", "screen"):
+        return fault
     rng = np.random.default_rng(7)
     x = rng.normal(size=(50, 8)) * 10.0 ** rng.integers(-3, 4, 8) + rng.normal(size=8) * 100
     z = (x - x.mean(axis=0)) / x.std(axis=0)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mlms_helpers import datasets
-from mlms_helpers.exercises import exercise, number
+from mlms_helpers.exercises import exercise, no_function, number
 
 # True where a property doubles with the system.
 DOUBLES = {
@@ -50,11 +50,8 @@ def line(answer):
 
 @exercise("08-softmin")
 def softmin(answer):
-    if not callable(answer):
-        return (
-            f"The answer should be a function of values, mask and sharpness, not {type(answer).__name__}: "
-            f"write `softmin`, without brackets."
-        )
+    if fault := no_function(answer, "values, mask and sharpness", "softmin"):
+        return fault
     values = np.array([[3.0, 1.0, 2.0, -50.0], [4.0, 6.0, 0.0, 0.0]])
     mask = np.array([[1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
     told = np.asarray(answer(values.copy(), mask.copy(), 0.0), float)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mlms_helpers import datasets, descriptors
-from mlms_helpers.exercises import exercise, number
+from mlms_helpers.exercises import exercise, no_function, number
 
 
 @exercise("09-count")
@@ -27,11 +27,8 @@ def oxygen(answer):
 
 @exercise("09-shortest")
 def shortest(answer):
-    if not callable(answer):
-        return (
-            f"The answer should be a function of two crystals, not {type(answer).__name__}: write "
-            f"`shortest`, without brackets."
-        )
+    if fault := no_function(answer, "two crystals", "shortest"):
+        return fault
     cells = {atoms.info["config"]: atoms for atoms in datasets.load("tco").structures}
     a, b = cells["12-10-GaIn3O6-0"], cells["12-10-GaIn3O6-1"]
     if answer(a, b) != 1:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mlms_helpers import datasets
-from mlms_helpers.exercises import exercise, number
+from mlms_helpers.exercises import exercise, no_function, number
 
 COULOMB, STEP = 14.4, 0.1  # eV A; A, of the moved atom
 
@@ -42,11 +42,8 @@ def dipole(answer):
 
 @exercise("12-enough")
 def enough(answer):
-    if not callable(answer):
-        return (
-            f"The answer should be a function of distance, force and wanted, not {type(answer).__name__}: "
-            f"write `enough`, without brackets."
-        )
+    if fault := no_function(answer, "distance, force and wanted", "enough"):
+        return fault
     distance, force = np.array([5.0, 2.0, 4.0, 3.0]), np.array([3.0, 50.0, 4.0, 12.0])
     for wanted, right, hint in (
         (5.0, 3.0, "Forces at 4 and 5 Å of 3 and 4 make 5: squares are added, and 3 Å is enough for 5."),

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from mlms_helpers import datasets
-from mlms_helpers.exercises import exercise, number
+from mlms_helpers.exercises import exercise, no_function, number
 
 
 @exercise("14-constant")
@@ -45,11 +45,8 @@ def uses(answer):
 
 @exercise("14-kernel")
 def kernel(answer):
-    if not callable(answer):
-        return (
-            f"The answer should be a function of x, y and length, not {type(answer).__name__}: "
-            f"write `kernel`, without brackets."
-        )
+    if fault := no_function(answer, "x, y and length", "kernel"):
+        return fault
     one = np.random.default_rng(0).normal(size=(5, 3))
     x = np.stack([one, one[:, [1, 0, 2]]], axis=1)
     y, length = x[:4], 0.8
