@@ -26,6 +26,7 @@ TABLES = {  # of each benchmark, in docs/
     "active": "active-learning",
     "water": "beyond-dft",
     "locality": "locality",
+    "potentials": "potentials",
 }
 
 
