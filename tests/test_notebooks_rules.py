@@ -22,6 +22,7 @@ KEPT = [
     "08-extensive-or-intensive",
     "09-topology",
     "10-lattice-models",
+    "11-potentials",
     "12-locality",
     "13-uncertainty",
     "14-beyond-dft",
