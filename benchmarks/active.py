@@ -7,9 +7,6 @@ starts from the same labels, spends the same number and trains from scratch; tes
 """
 
 import argparse
-import datetime
-import os
-import platform
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +39,8 @@ def main():
         text += ["", f"## {title}", "", *races(run, settings, errors)]
         print("\n".join(text[-12:]), flush=True)
     if arguments.table:
-        head = (
-            f"# Active learning on pools of DFT labels\n\nMeasured by `benchmarks/active.py` on "
-            f"{datetime.date.today()}, {os.cpu_count()} cores, {platform.machine()}, "
-            f"Python {platform.python_version()}.\n\n"
-            f"{common.stamp('silicon', 'lipon', 'lipon_motifs')}\n\n"
-        )
+        made = common.measured("active", "silicon", "lipon", "lipon_motifs")
+        head = f"# Active learning on pools of DFT labels\n\n{made}\n\n"
         arguments.table.write_text(head + "\n".join(text) + "\n")
 
 

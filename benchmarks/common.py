@@ -1,9 +1,31 @@
-"""What the benchmarks share: the name of the data that a table was made on."""
+"""What the benchmarks share: when, where and on which data a table was made; a root mean square."""
 
+import datetime
 import hashlib
+import os
+import platform
 import re
 
+import numpy as np
+
 from mlms_helpers import datasets, published
+
+
+def measured(benchmark: str, *names: str) -> str:
+    """The head of a page: which benchmark measured it, when, on which machine, and the `stamp` of its data.
+
+    benchmark: the name of its module.
+    names: as in `stamp`.
+    """
+    return (
+        f"Measured by `benchmarks/{benchmark}.py` on {datetime.date.today()}, {os.cpu_count()} cores, "
+        f"{platform.machine()}, Python {platform.python_version()}.\n\n{stamp(*names)}"
+    )
+
+
+def rms(values: np.ndarray, axis: int | None = None) -> np.ndarray | float:
+    """Root mean square, along an axis or of all values."""
+    return np.sqrt(np.mean(np.square(values), axis=axis))
 
 
 def stamp(*names: str) -> str:

@@ -7,10 +7,7 @@ error bars hold; the learning curve; and how well each model knows the potential
 """
 
 import argparse
-import datetime
 import functools
-import os
-import platform
 from pathlib import Path
 
 import numpy as np
@@ -95,11 +92,7 @@ def main():
     text += ["", title, "", curve(structures, features, traps, families)]
     print("\n".join(text[-11:]))
     if arguments.table:
-        head = (
-            f"# Hole-trap levels of N in LiPON\n\nMeasured by `benchmarks/hole_traps.py` on "
-            f"{datetime.date.today()}, {os.cpu_count()} cores, {platform.machine()}, "
-            f"Python {platform.python_version()}.\n\n{common.stamp('lipon')}\n\n"
-        )
+        head = f"# Hole-trap levels of N in LiPON\n\n{common.measured('hole_traps', 'lipon')}\n\n"
         arguments.table.write_text(head + "\n".join(text) + "\n")
 
 

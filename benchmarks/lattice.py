@@ -18,6 +18,7 @@ import pandas as pd
 from sklearn import linear_model
 
 from benchmarks import common
+from benchmarks.common import rms
 from mlms_helpers import datasets, evaluation, lattice, linear, models, training
 from tools import icet
 
@@ -84,10 +85,6 @@ orderings enough; the network was told who the neighbours are, but no cluster.  
 clusters, over the network, at 80 orderings: {wins:.1f}; best of all lines, over the network, at 10 orderings:
 **{early:.1f}**, at 80: {late:.2f}.
 """
-
-
-def rms(values):
-    return float(np.sqrt(np.mean(np.square(values))))
 
 
 def data():

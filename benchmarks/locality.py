@@ -4,9 +4,6 @@ python -m benchmarks.locality --table docs/locality.md      (some five minutes o
 """
 
 import argparse
-import datetime
-import os
-import platform
 import sys
 from pathlib import Path
 
@@ -285,9 +282,7 @@ def main():
     print(table(energies), flush=True)
     forces, sizes = of_forces()
     text = TEXT.format(
-        made=f"Measured by `benchmarks/locality.py` on {datetime.date.today()}, {os.cpu_count()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}.\n\n"
-        f"{common.stamp('silicon', 'lipon', 'response')}",
+        made=common.measured("locality", "silicon", "lipon", "response"),
         response="\n".join(rows),
         power=np.polyfit(np.log(part.distance), np.log(part.force), 1)[0],
         test=TEST,

@@ -4,10 +4,7 @@ python -m benchmarks.potentials --table docs/potentials.md      (some fifteen mi
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import re
 import subprocess
 import sys
@@ -89,8 +86,7 @@ def main():
     calls = {name: [call(p, n) for n in ATOMS] for name, p in found.items()}
     run = conserved(found["fast"])
     numbers = {
-        "made": f"Measured by `benchmarks/potentials.py` on {datetime.date.today()}, {os.cpu_count()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}.\n\n{common.stamp('silicon')}",
+        "made": common.measured("potentials", "silicon"),
         "force": told[0]["forces"],
         "energy": told[0]["energy"],
         "flat": max(np.max(np.divide(v, ATOMS)) / np.min(np.divide(v, ATOMS)) for v in calls.values()),

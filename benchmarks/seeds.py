@@ -4,9 +4,6 @@ python -m benchmarks.seeds --table docs/seeds.md      (a minute on 2 cores)
 """
 
 import argparse
-import datetime
-import os
-import platform
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +78,7 @@ def main():
     simulated = rng.normal([[0.0], [1.0]], 1.0, (2000, 2, SEEDS))
     alarms, confirmed = searches(pool, rng)
     text = TEXT.format(
-        made=f"Measured by `benchmarks/seeds.py` on {datetime.date.today()}, {os.cpu_count()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}.\n\n{common.stamp('lipon')}",
+        made=common.measured("seeds", "lipon"),
         networks=NETWORKS,
         train=train,
         test=test,

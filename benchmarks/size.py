@@ -4,9 +4,6 @@ python -m benchmarks.size --table docs/size.md      (some ten minutes of one cor
 """
 
 import argparse
-import datetime
-import os
-import platform
 import sys
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import common
+from benchmarks.common import rms
 from mlms_helpers import datasets, descriptors, evaluation, linear, models, training
 
 TARGET = 5  # times: the wrong pool's error against the right one's
@@ -90,8 +88,7 @@ def main():
     flattered = min(lines.values())
     low, high = sorted((network.mean(), flattered))
     text = TEXT.format(
-        made=f"Measured by `benchmarks/size.py` on {datetime.date.today()}, {os.cpu_count()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}.\n\n{common.stamp('chains')}",
+        made=common.measured("size", "chains"),
         target=TARGET,
         energy_ratio=energy_ratio,
         gap_ratio=gap_ratio,
@@ -184,10 +181,6 @@ def errors(data, name, pool, components, train, seeds):
     nets = [models.over_atoms(small, y[train], pool=pool, hidden_layers=1, seed=s) for s in range(seeds)]
     training.fit_ensemble(nets, small, y[train], epochs=300, weight_decay=0.1)
     return np.array([models.predict(net, x) - y for net in nets]) / unit
-
-
-def rms(values):
-    return float(np.sqrt(np.mean(np.square(values))))
 
 
 def pooled(data, name, pool):

@@ -7,9 +7,6 @@ With MLMS_DATA_MIRROR, or after datasets.published("octet82"), the published num
 
 import argparse
 import collections
-import datetime
-import os
-import platform
 import sys
 import time
 from pathlib import Path
@@ -22,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import common
+from benchmarks.common import rms
 from mlms_helpers import datasets, evaluation, formulas, linear, models, statistics, training
 
 FIT_TARGET, LEFT_OUT_TARGET = 0.080, 0.072  # eV an atom: two features, all 82; three, 10 % left out
@@ -121,10 +119,6 @@ The network has weight decay 0.1 and 200 epochs.
 * R. Ouyang et al., Phys. Rev. Mater. **2**, 083802 (2018),
   [10.1103/PhysRevMaterials.2.083802](https://doi.org/10.1103/PhysRevMaterials.2.083802)
 """
-
-
-def rms(errors, axis=None):
-    return np.sqrt(np.mean(np.square(errors), axis=axis))
 
 
 def octet():
@@ -373,8 +367,7 @@ def main():
         name: [rms(e), rms(e[:, rest]), e[:, ~rest].mean()] for name, e in rivals(atoms, raw, y, x).items()
     }
     text = TEXT.format(
-        made=f"Measured by `benchmarks/small_data.py` on {datetime.date.today()}, {os.cpu_count()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}.\n\n{common.stamp('octet')}",
+        made=common.measured("small_data", "octet"),
         fit_target=FIT_TARGET,
         left_out_target=LEFT_OUT_TARGET,
         fit=fits[1],

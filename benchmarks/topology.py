@@ -7,9 +7,6 @@ of the competition, the root mean square error of log(1 + y), so log(1 + y) is w
 """
 
 import argparse
-import datetime
-import os
-import platform
 import sys
 import time
 from pathlib import Path
@@ -535,8 +532,7 @@ def main():
     two = table.id.iloc[test].isin([267, 451]).to_numpy()
     met = [final[0, q] <= wanted for q, wanted in enumerate(WANTED.values())]
     text = TEXT.format(
-        made=f"Measured by `benchmarks/topology.py` on {datetime.date.today()}, {os.cpu_count()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}.\n\n{common.stamp('nomad2018')}",
+        made=common.measured("topology", "nomad2018"),
         table="\n".join(
             f"| {name} | "
             + " | ".join(f"{v:.4f}" for v in s[0])

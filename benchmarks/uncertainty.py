@@ -7,9 +7,6 @@ bar is learned from training families.
 """
 
 import argparse
-import datetime
-import os
-import platform
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +45,7 @@ def main():
             text += ["", powerless(found), "", constant(found)]
         print("\n".join(text[-6:]), flush=True)
     if arguments.table:
-        head = (
-            f"# Error bars on families left out\n\nMeasured by `benchmarks/uncertainty.py` on "
-            f"{datetime.date.today()}, {os.cpu_count()} cores, {platform.machine()}, "
-            f"Python {platform.python_version()}.\n\n{common.stamp(*SETS)}\n\n"
-        )
+        head = f"# Error bars on families left out\n\n{common.measured('uncertainty', *SETS)}\n\n"
         arguments.table.write_text(head + "\n".join(text) + "\n")
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import common
+from benchmarks.common import rms
 from mlms_helpers import datasets, descriptors, evaluation, linear, models, training
 
 MOST, DRAWS, PAIR_DRAWS, NETWORK_DRAWS = 200, 50, 20, 3
@@ -78,10 +79,6 @@ Errors, meV, median (5 to 95 % of draws), and hours of one core for 100 pairs wi
 
 Seconds of each method: [the card of water_ccsdt](../data/water_ccsdt/README.md).
 """
-
-
-def rms(values):
-    return float(np.sqrt(np.mean(np.square(values))))
 
 
 class Molecules:
