@@ -326,13 +326,15 @@ def _products_of_three(channels, l_max):
     return out
 
 
-def _invariants(xp, a, l_max, order):
+def _invariants(xp, a, l_max, order, low=slice(None), high=slice(None)):
+    """Invariants of a density; low, high: channels of body orders 2 and 3, and of 4."""
     a = a.reshape(len(a), -1, (l_max + 1) ** 2)
-    part = [a[:, :, degree**2 : (degree + 1) ** 2] for degree in range(l_max + 1)]
+    part = [a[:, low, degree**2 : (degree + 1) ** 2] for degree in range(l_max + 1)]
     out = [part[0][:, :, 0]]
-    for degree, (k, m) in _products_of_two(a.shape[1], l_max) if order >= 3 else []:
+    for degree, (k, m) in _products_of_two(part[0].shape[1], l_max) if order >= 3 else []:
         out.append(xp.einsum("akm,aqm->akq", part[degree], part[degree])[:, k, m] / np.sqrt(2 * degree + 1))
-    for (k, m, q), rows, integrals in _products_of_three(a.shape[1], l_max) if order >= 4 else []:
+    part = [a[:, high, degree**2 : (degree + 1) ** 2] for degree in range(l_max + 1)]
+    for (k, m, q), rows, integrals in _products_of_three(part[0].shape[1], l_max) if order >= 4 else []:
         pairs = xp.einsum("aim,ajn,mno->aijo", part[k], part[m], integrals)
         out.append(xp.einsum("aijo,ako->aijk", pairs, part[q])[:, rows[0], rows[1], rows[2]])
     return xp.concatenate(out, axis=1)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mlms_helpers.descriptors.chebyshev import polynomials
-from mlms_helpers.descriptors.density import _products_of_three, spherical_harmonics
+from mlms_helpers.descriptors.density import _invariants, _products_of_three, spherical_harmonics
 from mlms_helpers.descriptors.neighbours import cutoff_function
 
 
@@ -78,18 +78,8 @@ def invariants(shape: Shape, radial, r, kind, order=4):
     mixed = functions @ radial.reshape(-1, radial.shape[2])[:, start:]
     harmonics = spherical_harmonics(jnp, r.reshape(-1, 3), shape.l_max).reshape(*d.shape, -1)
     density = jnp.einsum("njc,njm->ncm", mixed, harmonics * np.sqrt(4 * np.pi))
-    part = [density[:, :, k**2 : (k + 1) ** 2] for k in range(shape.l_max + 1)]
-    own = slice(shape.mixed - start, None)
-    out = [part[0][:, own, 0]]
-    k, m = np.triu_indices(shape.n_species * shape.n_max)
-    for degree, a in enumerate(part):
-        out.append(jnp.einsum("akm,aqm->akq", a[:, own], a[:, own])[:, k, m] / np.sqrt(2 * degree + 1))
-    if order == 4 and shape.mixed:
-        part = [a[:, : shape.mixed] for a in part]
-        for (k, m, q), rows, integrals in _products_of_three(shape.mixed, shape.l_max):
-            pairs = jnp.einsum("aim,ajn,mno->aijo", part[k], part[m], integrals)
-            out.append(jnp.einsum("aijo,ako->aijk", pairs, part[q])[:, rows[0], rows[1], rows[2]])
-    return jnp.concatenate(out, axis=1)
+    own, together = slice(shape.mixed - start, None), slice(0, shape.mixed)
+    return _invariants(jnp, density, shape.l_max, order if shape.mixed else 3, own, together)
 
 
 def line_energies(weights, x, own):
