@@ -53,8 +53,7 @@ def line(
     finite, and atoms at one place.
     R. Drautz, PRB 99, 014104 (2019); ridge: as in `linear.ridge`.
     """
-    given = _given(structures, validation, cutoff, n_max, l_max, mixed)
-    return fit_line(Task(*given, whole("members", members), whole("seed", seed, 0), progress))[0]
+    return fit_line(_task(structures, validation, cutoff, (n_max, l_max, mixed), members, seed, progress))[0]
 
 
 def train(
@@ -90,12 +89,11 @@ def train(
             "environment variable KERAS_BACKEND=jax before Python starts"
         )
     width, epochs = whole("width", width), whole("epochs", epochs)
-    given = _given(structures, validation, cutoff, n_max, l_max, mixed)
-    task = Task(*given, whole("members", members), whole("seed", seed, 0), progress)
+    task = _task(structures, validation, cutoff, (n_max, l_max, mixed), members, seed, progress)
     return fit_networks(task, *fit_line(task), width, epochs, minutes)
 
 
-def _given(structures, validation, cutoff, n_max, l_max, mixed):
+def _task(structures, validation, cutoff, asked, members, seed, progress):
     structures = validated(structures, least=2)
     watched = None if validation is None else validated(validation)
     species = chemical_species(structures, None)
@@ -103,12 +101,11 @@ def _given(structures, validation, cutoff, n_max, l_max, mixed):
         chemical_species(watched, species)
     inputs.labels([*structures, *(watched or [])])
     sizes = SIZES.get(len(species), MANY)
-    n_max, l_max, mixed = (
+    sizes = (
         default if n is None else whole(name, n, least)
-        for name, n, default, least in zip(
-            ("n_max", "l_max", "mixed"), (n_max, l_max, mixed), sizes, (1, 0, 0), strict=True
-        )
+        for name, n, default, least in zip(("n_max", "l_max", "mixed"), asked, sizes, (1, 0, 0), strict=True)
     )
     positive("cutoff", cutoff)
-    shape = Shape(float(cutoff), n_max, l_max, mixed, len(species))
-    return structures, watched, [str(s) for s in species], shape
+    shape = Shape(float(cutoff), *sizes, len(species))
+    members, seed = whole("members", members), whole("seed", seed, 0)
+    return Task(structures, watched, [str(s) for s in species], shape, members, seed, progress)

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from ase.calculators.calculator import Calculator as AseCalculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from mlms_helpers.descriptors._checks import validated
 
@@ -46,8 +47,7 @@ class Calculator(AseCalculator):
         energy, forces, virial = self.potential.evaluate(atoms, (i[near], j[near], r[near]))
         self.results = {"energy": float(energy[0]), "free_energy": float(energy[0]), "forces": forces[0]}
         if atoms.pbc.all():
-            stress = (virial[0] / atoms.get_volume())[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-            self.results["stress"] = stress
+            self.results["stress"] = full_3x3_to_voigt_6_stress(virial[0] / atoms.get_volume())
 
     def _moved(self, atoms):
         old = self.listed

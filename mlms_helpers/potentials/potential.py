@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ase import Atoms
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from mlms_helpers.descriptors._checks import validated
 
@@ -66,7 +67,7 @@ class Potential:
     def stress(self, atoms: Atoms) -> np.ndarray:
         """Stress, eV/A^3, in ASE's order xx, yy, zz, yz, xz, xy.  Raises as `predict`."""
         (_, _, virial), *_ = self._all([atoms], mean=True)
-        return (virial[0] / atoms.get_volume())[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+        return full_3x3_to_voigt_6_stress(virial[0] / atoms.get_volume())
 
     def calculator(self, skin: float = 0.5):
         """An ASE calculator of energy, forces and stress.
