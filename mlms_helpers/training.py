@@ -592,7 +592,7 @@ def _learned_and_told(model, form):
         return (loss * w).sum() / jnp.maximum(w.sum(), 1e-12) + sum(added) / scale / scale, others
 
     numbers = sum(math.prod(shape) for shape, _ in form.sample)
-    size = min(LEAST, max(1, 2 ** int(math.log2(BLOCK / max(numbers, 1)) if numbers < BLOCK else 0)))
+    size = min(LEAST, 2 ** max(0, int(math.log2(BLOCK / max(numbers, 1)))))
 
     def mean_loss(weights, x, y, w, n, scale):
         """In blocks: room that is not used costs nothing, and large samples do not fill the memory."""

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from mlms_helpers import evaluation, linear, models, training
 from mlms_helpers.statistics import bootstrap_weights, group_numbers, spawn, unmasked, whole
 
+LOGARITHM = -8.0, 4.0  # bounds of the logarithm of a variance, of targets with a spread of 1
 LEAST_SPREAD = 0.05  # features that vary less (in their own units) are not blown up
 NETWORK = {"width": 16, "hidden_layers": 1}
 TRAINED = {"epochs": 150, "batch_size": 64, "learning_rate": 5e-3, "weight_decay": 0.3}
@@ -232,7 +233,7 @@ def mean_and_variance(
     parts = []
     for a in (new, x):
         out = np.array([models.predict(net, a) for net in networks])
-        parts += [middle + spread * out[..., 0], spread**2 * np.exp(_bounded(out[..., 1]))]
+        parts += [middle + spread * out[..., 0], spread**2 * np.exp(np.clip(out[..., 1], *LOGARITHM))]
     return _of_votes(parts[0], parts[2], drawn, parts[1], parts[3])
 
 
@@ -246,7 +247,7 @@ def gaussian_loss(y, prediction):
     """
     import keras
 
-    logarithm = keras.ops.clip(prediction[:, 1], -8.0, 4.0)
+    logarithm = keras.ops.clip(prediction[:, 1], *LOGARITHM)
     return ((y[:, 0] - prediction[:, 0]) ** 2 * keras.ops.exp(-logarithm) + logarithm) / 2
 
 
@@ -314,10 +315,6 @@ def _of_votes(outside, inside, drawn, noise_outside=0.0, noise_inside=0.0):
 
     everyone = np.full((len(outside), 1), 1 / len(outside))
     return Bars(*both(outside, noise_outside, everyone), *both(inside, noise_inside, unseen))
-
-
-def _bounded(logarithm):
-    return np.clip(logarithm, -8.0, 4.0)
 
 
 def _column(y):
